@@ -1,0 +1,140 @@
+package dial
+
+import (
+	"context"
+	"sync"
+)
+
+// Budget counts the sockets that may be open at once. The zero value allows what the process's
+// descriptor limit leaves at the first use, less a reserve. Dialers of one process should share one. It is safe for
+// concurrent use and must not be copied after first use.
+type Budget struct {
+	// Limit is the number of sockets; 0 is the descriptor limit, less the descriptors
+	// open at the first use, less Reserve.
+	Limit int
+	// Reserve is what is left for files, listeners and name servers; 0 is DefaultReserve.
+	Reserve int
+
+	once    sync.Once
+	mu      sync.Mutex // guards what follows
+	max     int
+	used    int
+	short   uint64          // how often there was none left
+	waiting []chan struct{} // first come, first served; a closed channel has been given one
+}
+
+// DefaultReserve is the number of descriptors that a [Budget] leaves alone.
+const DefaultReserve = 64
+
+func (b *Budget) init() {
+	b.once.Do(func() {
+		b.max = b.Limit
+		if b.max <= 0 {
+			reserve := b.Reserve
+			if reserve <= 0 {
+				reserve = DefaultReserve
+			}
+			b.max = max(descriptorLimit()-openDescriptors()-reserve, 1)
+		}
+	})
+}
+
+// Max returns how many sockets may be open at once, at least 1. It sinks when the system runs
+// out of descriptors earlier.
+func (b *Budget) Max() int {
+	b.init()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.max
+}
+
+// InUse returns how many are taken.
+func (b *Budget) InUse() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.used
+}
+
+// Short returns how often a descriptor was asked for and none was left.
+func (b *Budget) Short() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.short
+}
+
+// TryAcquire takes one if there is one, without blocking.
+func (b *Budget) TryAcquire() bool {
+	b.init()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.used < b.max && len(b.waiting) == 0 {
+		b.used++
+		return true
+	}
+	b.short++
+	return false
+}
+
+// Acquire takes one and waits for it, first come, first served. It returns ctx's error when
+// that ends first.
+func (b *Budget) Acquire(ctx context.Context) error {
+	b.init()
+	b.mu.Lock()
+	if b.used < b.max && len(b.waiting) == 0 {
+		b.used++
+		b.mu.Unlock()
+		return nil
+	}
+	b.short++
+	turn := make(chan struct{})
+	b.waiting = append(b.waiting, turn)
+	b.mu.Unlock()
+	select {
+	case <-turn:
+		return nil
+	case <-ctx.Done():
+		b.giveUp(turn)
+		return ctx.Err()
+	}
+}
+
+// giveUp leaves the queue, or passes on what was given meanwhile.
+func (b *Budget) giveUp(turn chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i, w := range b.waiting {
+		if w == turn {
+			b.waiting = append(b.waiting[:i], b.waiting[i+1:]...)
+			return
+		}
+	}
+	b.used--
+	b.handOver()
+}
+
+// Release gives one back.
+func (b *Budget) Release() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.used--
+	b.handOver()
+}
+
+func (b *Budget) handOver() {
+	for b.used < b.max && len(b.waiting) > 0 {
+		b.used++
+		close(b.waiting[0])
+		b.waiting = b.waiting[1:]
+	}
+}
+
+// exhausted gives one back that the system did not honour, and lowers the maximum to what it
+// did: others in the process or on the machine hold the rest.
+func (b *Budget) exhausted() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.used--
+	b.short++
+	b.max = max(min(b.max, b.used), 1)
+	b.handOver()
+}
