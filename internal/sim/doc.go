@@ -1,0 +1,48 @@
+// Package sim is a simulated fleet in one process: up to 16 million loopback
+// addresses (every 127.x.y.z) behind one listener, each with a behaviour, a
+// latency and a body of its own, cheap enough not to be the bottleneck of what
+// is measured against it.
+//
+// What an address does is a pure function of the seed, the local address and
+// the port, so two runs with one seed see the same fleet however their
+// requests interleave. A [Fleet] describes it, [Fleet.Start] serves it, and an
+// admin endpoint tells what really arrived and how idle the fleet was:
+//
+//	GET  /stats           totals, peaks, CPU and idleness since the last reset
+//	GET  /hits?over=1     addresses hit more than once
+//	GET  /hits/127.1.2.3  one address
+//	GET  /hits.csv        every address
+//	GET  /rules           the rules in force
+//	POST /rules           replace the rules (text, see [ParseRules])
+//	POST /reset           zero the counters
+//	GET  /healthz         "ok"
+//
+// # Behaviours
+//
+// A behaviour is written name, name:argument or name(argument); parts joined
+// with + add up, as in "slow:50ms+status:503":
+//
+//	ok                    200 with the body
+//	status:503            that status with the body
+//	slow:50ms             delay before the answer; also 10ms-2s (uniform),
+//	                      exp(100ms), normal(100ms,20ms), lognormal(100ms,0.5)
+//	reset[:accept|body]   RST once the request is in, on accept, or mid-body
+//	hang[:accept]         read the request and never answer; or never even read
+//	hang-body             head and half the body, then silence
+//	drip[:1s]             the answer byte by byte, one per interval
+//	garbage[:512]         bytes that are not HTTP, then FIN
+//	oversized[:16M]       a correctly framed body of that size
+//	endless[:chunked|head] a body, chunked body or header that never ends
+//	close-early           half of the body promised by Content-Length, then FIN
+//	close-before[:accept] FIN without a byte, after the request or on accept
+//	conflict[:chunked]    two different Content-Length, or one beside chunked
+//	chunked               200 in chunks
+//	redirect[:URL|loop]   302 to /redirected (which answers 200), URL or itself
+//	flaky:0.3[,503]       that share of the requests fails, by request number
+//	warmup:2[,503]        the first requests of each address fail
+//	once                  200, and the connection closes after each answer
+//	version:2.5.0         the address reports that version
+//
+// Two paths answer alike on every address, whatever its behaviour: /echo
+// returns method, headers and body of the request, /headers only the headers.
+package sim
