@@ -1,0 +1,2 @@
+// Package probe does one protocol's exchange with one target.
+package probe
