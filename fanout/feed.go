@@ -1,0 +1,67 @@
+package fanout
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/musterhq/muster"
+)
+
+// loop is the feed of one event loop.
+type loop struct {
+	run    *Run
+	gov    *governor
+	ended  bool // an exchange has ended since the last Flush; the loop's goroutine alone uses it
+	notify atomic.Pointer[func()]
+}
+
+var _ muster.Feed = (*loop)(nil)
+
+// Next hands out the next target that fits the event loop; others go to a goroutine.
+func (l *loop) Next() (t muster.Target, ok, more bool) {
+	now := time.Now()
+	for {
+		t, v := l.run.take(now)
+		switch {
+		case v == finished:
+			return t, false, false
+		case v == wait:
+			return t, false, true
+		case l.gov.batch.Batchable(t):
+			return t, true, true
+		}
+		l.gov.spawn(t)
+	}
+}
+
+// Done reports the end of one exchange.
+func (l *loop) Done(t muster.Target, res muster.Result) {
+	l.ended = true
+	l.run.complete(l.gov.ctx, &t, &res)
+	l.run.mu.Lock()
+	l.run.w.done(time.Now(), t, res)
+	l.run.mu.Unlock()
+}
+
+// Flush lets the others see what this turn of the loop has done. A turn that ended
+// nothing wakes nobody, or two idle loops would keep each other awake.
+func (l *loop) Flush() {
+	if !l.ended {
+		return
+	}
+	l.ended = false
+	l.run.mu.Lock()
+	l.run.settle()
+	l.run.mu.Unlock()
+}
+
+// Notify registers how to wake the loop.
+func (l *loop) Notify(wake func()) {
+	l.notify.Store(&wake)
+}
+
+func (l *loop) wake() {
+	if f := l.notify.Load(); f != nil {
+		(*f)()
+	}
+}
