@@ -30,7 +30,7 @@ func (l *loop) Next() (t muster.Target, ok, more bool) {
 		case l.gov.batch.Batchable(t):
 			return t, true, true
 		}
-		l.gov.spawn(t)
+		l.gov.spawnOne(t)
 	}
 }
 

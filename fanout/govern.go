@@ -169,6 +169,18 @@ func (g *governor) spawn(t muster.Target) {
 	})
 }
 
+// spawnOne works on a target that does not fit the event loops; what follows it may fit.
+func (g *governor) spawnOne(t muster.Target) {
+	g.workers.Go(func() {
+		res := g.attempt(t)
+		g.complete(g.ctx, &t, &res)
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.w.done(time.Now(), t, res)
+		g.settle()
+	})
+}
+
 // attempt does one exchange under the attempt's own time limit. A panic of the probe is that
 // target's failure.
 func (g *governor) attempt(t muster.Target) (res muster.Result) {

@@ -101,7 +101,7 @@ func (w *window) next(now time.Time) (muster.Target, verdict) {
 func (w *window) gate(now time.Time) verdict {
 	w.blocked = ""
 	switch {
-	case w.stop != "":
+	case w.stop != "", w.idle():
 		w.blocked = w.stop
 		return finished
 	case w.paused:
