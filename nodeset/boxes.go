@@ -13,6 +13,9 @@ const maxArranged = 10_000
 // rectangles covers n by disjoint boxes, few if they can be found cheaply, the
 // largest first.
 func rectangles(n *node, axes int) []box {
+	if n.size == 1 {
+		return []box{n.single(axes)}
+	}
 	boxes := n.boxes(nil, nil)
 	if len(boxes) > 1 && len(boxes) <= maxArranged && axes > 1 {
 		if turned := reversed(boxes); len(turned) < len(boxes) {
@@ -24,10 +27,37 @@ func rectangles(n *node, axes int) []box {
 	return boxes
 }
 
+// single is the box of a node with one vector.
+func (n *node) single(axes int) box {
+	spans, b := make([]span, 0, axes), make(box, 0, axes)
+	for ; n != end; n = n.edges[0].child {
+		spans = append(spans, n.edges[0].span)
+		b = append(b, spans[len(spans)-1:])
+	}
+	return b
+}
+
 // boxes appends the boxes of n: edges with one child share theirs.
 func (n *node) boxes(prefix box, dst []box) []box {
 	if n == end {
 		return append(dst, slices.Clone(prefix))
+	}
+	children, axis := n.byChild()
+	for k, child := range children {
+		dst = child.boxes(append(prefix, axis[k]), dst)
+	}
+	return dst
+}
+
+// byChild lists the distinct children of n and the spans that lead to each.
+func (n *node) byChild() ([]*node, [][]span) {
+	first := n.edges[0].child
+	if !slices.ContainsFunc(n.edges, func(e edge) bool { return e.child != first }) {
+		spans := make([]span, len(n.edges))
+		for i, e := range n.edges {
+			spans[i] = e.span
+		}
+		return []*node{first}, [][]span{spans}
 	}
 	at := make(map[*node]int)
 	var children []*node
@@ -41,10 +71,7 @@ func (n *node) boxes(prefix box, dst []box) []box {
 		}
 		axis[k] = append(axis[k], e.span)
 	}
-	for k, child := range children {
-		dst = child.boxes(append(prefix, axis[k]), dst)
-	}
-	return dst
+	return children, axis
 }
 
 // reversed covers the same set by the diagram that begins with the last axis: a

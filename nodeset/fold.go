@@ -61,7 +61,7 @@ func (f Folding) text(s *Set) string {
 	for _, p := range s.patterns {
 		w.literals = pieces(p.key)
 		for _, axes := range p.rectangles() {
-			w.box(axes)
+			w.box(axes, 0)
 		}
 	}
 	return string(w.dst)
@@ -70,45 +70,33 @@ func (f Folding) text(s *Set) string {
 // A writer writes the boxes of one pattern after another.
 type writer struct {
 	Folding
-	literals []string
-	dst      []byte
-	openPath bool // the last name ends in a URL path: only white space ends it
+	literals  []string
+	dst       []byte
+	separator byte // behind the last name
 }
 
-func (w *writer) box(axes box) {
-	from := len(w.dst)
-	w.expand(axes, 0, func() { from = w.name(axes, from) })
-}
-
-// expand calls write for every combination of the axes not folded, with the
-// box narrowed to it.
-func (w *writer) expand(axes box, axis int, write func()) {
-	if axis == len(axes) {
-		write()
-		return
+// box writes a box: one name for each combination of the axes not folded.
+func (w *writer) box(axes box, axis int) {
+	for axis < len(axes) && w.folds(axis, len(axes)) {
+		axis++
 	}
-	if w.folds(axis, len(axes)) {
-		w.expand(axes, axis+1, write)
+	if axis == len(axes) {
+		w.name(axes)
 		return
 	}
 	all := axes[axis]
 	for _, s := range all {
 		for r := s.lo; r <= s.hi; r++ {
 			axes[axis] = []span{{r, r}}
-			w.expand(axes, axis+1, write)
+			w.box(axes, axis+1)
 		}
 	}
 	axes[axis] = all
 }
 
-// name writes one box and returns where the next begins.
-func (w *writer) name(axes box, _ int) int {
+func (w *writer) name(axes box) {
 	if len(w.dst) > 0 {
-		separator := byte(',')
-		if w.openPath {
-			separator = ' '
-		}
-		w.dst = append(w.dst, separator)
+		w.dst = append(w.dst, w.separator)
 	}
 	q := quoter{started: w.groups}
 	w.dst = q.append(w.dst, w.literals[0])
@@ -117,8 +105,10 @@ func (w *writer) name(axes box, _ int) int {
 		q.index()
 		w.dst = q.append(w.dst, w.literals[axis+1])
 	}
-	w.openPath = q.url.inPath()
-	return len(w.dst)
+	w.separator = ','
+	if q.url.inPath() {
+		w.separator = ' ' // a comma would belong to the path
+	}
 }
 
 func (w *writer) appendAxis(dst []byte, spans []span) []byte {

@@ -37,16 +37,21 @@ func (n *node) find(r uint64) *edge {
 	return &n.edges[i]
 }
 
+// edgeAt returns the edge that holds the vector at position i.
+func (n *node) edgeAt(i uint64) int {
+	k, _ := slices.BinarySearchFunc(n.edges, i, func(e edge, i uint64) int {
+		if e.before <= i {
+			return -1
+		}
+		return 1
+	})
+	return k - 1
+}
+
 // locate appends the vector at position i of n to ranks.
 func (n *node) locate(i uint64, ranks []uint64) []uint64 {
 	for n != end {
-		k, _ := slices.BinarySearchFunc(n.edges, i, func(e edge, i uint64) int {
-			if e.before <= i {
-				return -1
-			}
-			return 1
-		})
-		e := &n.edges[k-1]
+		e := &n.edges[n.edgeAt(i)]
 		i -= e.before
 		ranks = append(ranks, e.lo+i/e.child.size)
 		i, n = i%e.child.size, e.child

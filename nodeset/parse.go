@@ -61,7 +61,18 @@ type evaluator struct {
 	sets    []*Set // operands which are sets already
 }
 
-var operators = map[byte]operation{',': union, '!': difference, '&': intersection, '^': symmetricDifference}
+// operationOf is the operation of an operator; white space is a union.
+func operationOf(operator byte) operation {
+	switch operator {
+	case '!':
+		return difference
+	case '&':
+		return intersection
+	case '^':
+		return symmetricDifference
+	}
+	return union
+}
 
 func (s *session) parse(ctx context.Context, text string, sc scope) (*Set, error) {
 	s.budget.grow(perByte * len(text))
@@ -90,10 +101,7 @@ func (s *session) parse(ctx context.Context, text string, sc scope) (*Set, error
 			o.pos++
 			continue
 		}
-		if operator == 0 {
-			operator = ','
-		}
-		ev.begin(operators[operator])
+		ev.begin(operationOf(operator))
 		if err := o.read(ctx, &ev); err != nil {
 			return nil, err
 		}

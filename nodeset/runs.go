@@ -47,13 +47,14 @@ type runner struct {
 	padded      bool
 }
 
-// feedAll feeds consecutive indexes of one width. After three of them the run has
+// feedAll feeds consecutive indexes of one width. After two of them the run has
 // step 1, whatever it was, and the rest only extends it.
 func (r *runner) feedAll(s span, width int) {
-	for v := s.lo; v <= min(s.hi, s.lo+2); v++ {
-		r.feed(v, width)
+	r.feed(s.lo, width)
+	if s.hi > s.lo {
+		r.feed(s.lo+1, width)
+		r.last = s.hi
 	}
-	r.last = s.hi
 }
 
 func (r *runner) feed(v uint64, width int) {
@@ -67,16 +68,18 @@ func (r *runner) feed(v uint64, width int) {
 		r.begin(v, width, padded)
 		return
 	case r.step != 0 && r.step != v-r.last:
+		gap := v - r.last
 		if r.isRange() {
 			r.close(r.last)
 			r.begin(v, width, padded)
 		} else {
-			start := r.last
 			r.close(r.last - r.step) // the last index may begin a run
-			r.start = start
+			r.start = r.last
 		}
+		r.step = gap // after a range too: the distance to it counts as the first step
+	default:
+		r.step = v - r.last
 	}
-	r.step = v - r.last
 	r.last = v
 }
 

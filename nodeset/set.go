@@ -106,14 +106,19 @@ func (s *Set) At(i int) (string, bool) {
 	if i < 0 || uint64(i) >= s.size {
 		return "", false
 	}
-	k, _ := slices.BinarySearchFunc(s.patterns, uint64(i), func(p pattern, i uint64) int {
+	p := s.patterns[s.patternAt(uint64(i))]
+	return p.name(p.root.locate(uint64(i)-p.before, nil)), true
+}
+
+// patternAt returns the pattern that holds the name at index i.
+func (s *Set) patternAt(i uint64) int {
+	k, _ := slices.BinarySearchFunc(s.patterns, i, func(p pattern, i uint64) int {
 		if p.before <= i {
 			return -1
 		}
 		return 1
 	})
-	p := s.patterns[k-1]
-	return p.name(p.root.locate(uint64(i)-p.before, nil)), true
+	return k - 1
 }
 
 // name spells the name of the pattern with the given indexes.

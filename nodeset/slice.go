@@ -11,33 +11,33 @@ import (
 func (s *Set) Range(from, to int) *Set {
 	lo, hi := uint64(max(from, 0)), min(uint64(max(to, 0)), s.size)
 	r := &Set{}
+	if lo >= hi {
+		return r
+	}
 	var b builder
-	for _, p := range s.patterns {
-		if hi <= p.before || lo >= satAdd(p.before, p.root.size) {
-			continue
+	for _, p := range s.patterns[s.patternAt(lo):] {
+		if p.before >= hi {
+			break
 		}
 		first := max(lo, p.before) - p.before
 		n := b.part(p.root, first, min(hi-p.before, p.root.size))
 		r.patterns = append(r.patterns, pattern{key: p.key, root: n})
 	}
-	if lo < hi {
-		r.measure()
-		return r
-	}
-	return &Set{}
+	r.measure()
+	return r
 }
 
-// part is the set of the vectors at [lo,hi) of n.
+// part is the set of the vectors at [lo,hi) of n, which are some.
 func (b *builder) part(n *node, lo, hi uint64) *node {
 	if lo == 0 && hi == n.size {
 		return b.take(n)
 	}
 	from := len(b.stack)
-	for _, e := range n.edges {
-		size := satMul(e.hi-e.lo+1, e.child.size)
-		if hi <= e.before || lo >= satAdd(e.before, size) {
-			continue
+	for _, e := range n.edges[n.edgeAt(lo):] {
+		if e.before >= hi {
+			break
 		}
+		size := satMul(e.hi-e.lo+1, e.child.size)
 		b.pushPart(from, e, max(lo, e.before)-e.before, min(hi-e.before, size))
 	}
 	return b.pop(from)
@@ -80,7 +80,7 @@ func (s *Set) Slice(indexes string) (*Set, error) {
 	left := budget{left: maxListed}
 	for _, iv := range ivs {
 		if iv.negFirst {
-			return nil, fmt.Errorf("slice %q: %s", indexes, "indexes cannot be negative")
+			return nil, fmt.Errorf("slice %q: indexes cannot be negative", indexes)
 		}
 		if iv.first >= s.size {
 			continue

@@ -9,24 +9,16 @@ import (
 // 64 bits together, as they do for host names, addresses and ports, a vector is
 // packed into one word: sorting words is most of the work of folding.
 func (gr *group) vectors(b *builder) *node {
-	g := grower{b: b, first: gr.first, column: make([]int, len(gr.first))}
+	g := grower{b: b, first: gr.first, column: make([]int, len(gr.first)), lastColumn: len(gr.vary) - 1}
+	if len(gr.vary) == 0 {
+		return g.constant(0)
+	}
 	for axis := range g.column {
 		g.column[axis] = slices.Index(gr.vary, axis)
 	}
-	g.lastColumn = len(gr.vary) - 1
-	g.rows = 1
-	if len(gr.vary) > 0 {
-		if !g.pack(gr.data, len(gr.vary)) {
-			g.sortRows(gr.data, len(gr.vary))
-		}
-	}
-	tail := 0
-	if len(gr.vary) > 0 {
-		tail = gr.vary[g.lastColumn] + 1
-	}
-	g.tail = g.constant(tail)
-	if len(gr.vary) == 0 {
-		return g.tail
+	g.tail = g.constant(gr.vary[g.lastColumn] + 1)
+	if !g.pack(gr.data, len(gr.vary)) {
+		g.sortRows(gr.data, len(gr.vary))
 	}
 	return g.grow(0, 0, g.rows)
 }
@@ -82,10 +74,11 @@ func (g *grower) pack(data []uint64, width int) bool {
 			low[i], high[i] = min(low[i], v), max(high[i], v)
 		}
 	}
-	shift, total := make([]int, width), 0
+	shift, mask, total := make([]int, width), make([]uint64, width), 0
 	for i := range slices.Backward(shift) {
-		shift[i] = total
-		total += bits.Len64(high[i] - low[i])
+		n := bits.Len64(high[i] - low[i])
+		shift[i], mask[i] = total, 1<<n-1
+		total += n
 	}
 	if total > 64 {
 		return false
@@ -100,10 +93,7 @@ func (g *grower) pack(data []uint64, width int) bool {
 	}
 	packed = sortedDistinct(packed)
 	g.rows = len(packed)
-	g.at = func(row, column int) uint64 {
-		bitsOf := bits.Len64(high[column] - low[column])
-		return low[column] + packed[row]>>shift[column]&(1<<bitsOf-1)
-	}
+	g.at = func(row, i int) uint64 { return low[i] + packed[row]>>shift[i]&mask[i] }
 	return true
 }
 

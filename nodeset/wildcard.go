@@ -9,7 +9,7 @@ import (
 // readWildcard hands the known nodes that match the operand to ev. Ranges in it
 // stand for one mask each, as in ClusterShell.
 func (o *operand) readWildcard(ctx context.Context, ev *evaluator) error {
-	all, err := o.session.lookup(ctx, groupRef{o.scope.source, allNodes}, scope{source: o.scope.source, literal: true})
+	all, err := o.session.lookup(ctx, groupRef{o.scope.source, allNodes}, o.scope)
 	if err != nil {
 		return o.wrap(fmt.Errorf("wildcard %q: %w", o.text[o.start:o.pos], err))
 	}
