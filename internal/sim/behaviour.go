@@ -54,7 +54,11 @@ type Behaviour struct {
 // or version.
 func ParseBehaviour(s string) (Behaviour, error) {
 	b := Behaviour{}
-	for _, part := range splitTop(s, '+') {
+	parts := splitTop(s, '+')
+	if len(parts) == 0 {
+		parts = []string{""} // which add explains
+	}
+	for _, part := range parts {
 		if err := b.add(part); err != nil {
 			return Behaviour{}, fmt.Errorf("behaviour %q: %w", s, err)
 		}

@@ -24,6 +24,7 @@ func (s *script) echo(w *scratch, rq *request) (plan, bool) {
 	if err != nil {
 		body = []byte("{}")
 	}
+	s.echoed.Add(1)
 	a := answering{scratch: w, script: s, rq: rq, close: rq.close || s.once}
 	return a.respondWith(200, "application/json", append(body, '\n')), true
 }

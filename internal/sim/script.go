@@ -17,6 +17,7 @@ type script struct {
 	mix      []weighted[*choice]
 	rules    []compiledRule
 	once     bool // close every connection after one answer
+	echoed   *atomic.Uint64
 }
 
 // weighted is a value that uniform draws below upTo select.
@@ -79,7 +80,7 @@ func (l *ledger) reset() {
 
 // compile makes the script of a valid fleet.
 func compile(f *Fleet, rules Rules, l *ledger) (*script, error) {
-	s := &script{seed: f.Seed, body: f.Body, once: f.NoKeepAlive}
+	s := &script{seed: f.Seed, body: f.Body, once: f.NoKeepAlive, echoed: l.counter("echo")}
 	if s.body.text == "" {
 		s.body, _ = ParseBody(DefaultBody)
 	}
