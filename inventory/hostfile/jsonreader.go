@@ -175,6 +175,8 @@ func (j *jsonReader) value(depth int) (*node, error) {
 	case c == '{':
 		n.kind = kindObject
 		err = j.object(n, depth)
+	case strings.IndexByte("-+.'", c) < 0 && (c < '0' || '9' < c) && (c|0x20 < 'a' || 'z' < c|0x20):
+		err = j.in.errorf(at, "%q where a value should be", rune(c))
 	default:
 		err = j.word(n, c)
 	}

@@ -234,14 +234,14 @@ func (y *yamlReader) grow(n, child *node) error {
 func (y *yamlReader) mapping(values []*ast.MappingValueNode, at place, depth int) (*node, error) {
 	n := &node{kind: kindObject, at: at, size: 1}
 	index := make(map[string]int, len(values))
-	var merges []*node
+	var merges []field
 	for _, mv := range values {
 		value, err := y.node(mv.Value, depth+1)
 		if err != nil {
 			return nil, err
 		}
 		if mv.Key.IsMergeKey() {
-			merges = append(merges, value)
+			merges = append(merges, field{at: y.place(mv.Key.GetToken()), value: value})
 			continue
 		}
 		key, err := y.key(mv.Key)
@@ -286,19 +286,19 @@ func (y *yamlReader) key(k ast.MapKeyNode) (*node, error) {
 }
 
 // merge adds the fields of from, a mapping or a list of them, that n lacks.
-func (y *yamlReader) merge(n *node, index map[string]int, from *node) error {
-	if from.kind == kindList {
-		for _, one := range from.list {
-			if err := y.merge(n, index, one); err != nil {
+func (y *yamlReader) merge(n *node, index map[string]int, from field) error {
+	if from.value.kind == kindList {
+		for _, one := range from.value.list {
+			if err := y.merge(n, index, field{at: from.at, value: one}); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	if from.kind != kindObject {
-		return y.in.errorf(n.at, "<< merges %s: want a mapping", from.kind)
+	if from.value.kind != kindObject {
+		return y.in.errorf(from.at, "<< merges %s: want a mapping", from.value.kind)
 	}
-	for _, f := range from.fields {
+	for _, f := range from.value.fields {
 		if _, ok := index[f.name]; ok {
 			continue
 		}
