@@ -104,12 +104,9 @@ func (c *conn) waitConnect(ctx context.Context) error {
 		c.file.SetWriteDeadline(deadline)
 	}
 	stop := context.AfterFunc(ctx, func() { c.file.SetWriteDeadline(past) })
-	first, result := true, error(nil)
+	var result error
 	werr := raw.Write(func(fd uintptr) bool {
-		if first {
-			first = false
-			return false
-		}
+		// Asked before the first wait too: the poller forgets an event that came before that.
 		result = socketError(int(fd))
 		return result != unix.EINPROGRESS
 	})
