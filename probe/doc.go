@@ -1,2 +1,16 @@
 // Package probe does one protocol's exchange with one target.
+//
+// A [Spec] is a probe as it is written down: JSON-able, without secrets, the same on every
+// machine. [Decode] reads one by the name of its kind, and its Prober method compiles it, with what
+// only the running process knows (an [Env]), into a [muster.Prober]. Compiled probers are safe for
+// concurrent use, and also are a [Checker] and a [Previewer]; where many exchanges
+// fit one event loop they are a [muster.BatchProber] too.
+//
+// The kinds are:
+//
+//	http   [HTTP]: one request, one answer, over HTTP/1.1 or HTTP/2, plain or TLS
+//
+// Every string that is sent is a template of package vars. A defect that one target's values
+// cause (a missing variable, a line break inside of a header) makes that target invalid
+// before anything is sent, and is no error of the others.
 package probe

@@ -1,0 +1,136 @@
+package probe
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/musterhq/muster"
+)
+
+const (
+	// maxIdle bounds the idle connections to one server: the default cap of attempts per host.
+	maxIdle = muster.DefaultPerHost
+	// maxIdleAll bounds all of them, far below what a process has in descriptors.
+	maxIdleAll = 1024
+	// idleFor is how long an idle connection is worth reviving: less than the shortest keep-alive
+	// bound of the common servers (Apache: 5 s).
+	idleFor = 4 * time.Second
+)
+
+// connKey says which exchanges a connection can serve.
+type connKey struct {
+	addr       netip.AddrPort
+	https      bool
+	serverName string
+}
+
+// key returns the key of the exchange; the server name is the expanded one, else the host.
+func (x *exchange) key(ap netip.AddrPort, t *muster.Target) (connKey, *defect) {
+	k := connKey{addr: ap, https: x.req.https}
+	if !k.https {
+		return k, nil
+	}
+	name, d := x.p.serverName(&x.req, t)
+	k.serverName = name
+	return k, d
+}
+
+func (p *httpProber) serverName(q *request, t *muster.Target) (string, *defect) {
+	if p.sni == nil {
+		if q.addr.IsValid() {
+			return q.addr.WithZone("").String(), nil
+		}
+		return q.host, nil
+	}
+	name, err := p.sni.Expand(t)
+	if err != nil {
+		return "", expansionDefect(err)
+	}
+	if err := checkHost(name); err != nil {
+		return "", &defect{"invalid tls server name", err}
+	}
+	return name, nil
+}
+
+// keptConn is a connection that may serve several exchanges, one after the other.
+type keptConn struct {
+	net.Conn          // what is spoken on: raw or TLS over it
+	raw      net.Conn // the socket
+	key      connKey
+	reused   bool
+	since    time.Time // idle since
+}
+
+// idlePool holds idle connections. A nil pool is empty and stays so.
+type idlePool struct {
+	mu     sync.Mutex
+	byKey  map[connKey][]*keptConn // the most recently used last
+	n      int
+	closed bool
+}
+
+func newIdlePool() *idlePool { return &idlePool{byKey: map[connKey][]*keptConn{}} }
+
+// take returns an idle connection that still seems to be alive, or nil.
+func (ip *idlePool) take(k connKey) *keptConn {
+	if ip == nil {
+		return nil
+	}
+	for {
+		c := ip.pop(k)
+		if c == nil {
+			return nil
+		}
+		if time.Since(c.since) < idleFor && quiet(c.raw) {
+			c.reused = true
+			return c
+		}
+		c.raw.Close()
+	}
+}
+
+func (ip *idlePool) pop(k connKey) *keptConn {
+	ip.mu.Lock()
+	defer ip.mu.Unlock()
+	cs := ip.byKey[k]
+	if len(cs) == 0 {
+		return nil
+	}
+	c := cs[len(cs)-1]
+	cs[len(cs)-1] = nil
+	if ip.n--; len(cs) == 1 {
+		delete(ip.byKey, k)
+	} else {
+		ip.byKey[k] = cs[:len(cs)-1]
+	}
+	return c
+}
+
+// put keeps c, or closes it when there is no place.
+func (ip *idlePool) put(c *keptConn) {
+	c.since = time.Now()
+	ip.mu.Lock()
+	keep := !ip.closed && ip.n < maxIdleAll && len(ip.byKey[c.key]) < maxIdle
+	if keep {
+		ip.byKey[c.key] = append(ip.byKey[c.key], c)
+		ip.n++
+	}
+	ip.mu.Unlock()
+	if !keep {
+		c.raw.Close()
+	}
+}
+
+func (ip *idlePool) close() {
+	ip.mu.Lock()
+	defer ip.mu.Unlock()
+	ip.closed = true
+	for _, cs := range ip.byKey {
+		for _, c := range cs {
+			c.raw.Close()
+		}
+	}
+	ip.byKey, ip.n = nil, 0
+}

@@ -1,0 +1,290 @@
+package probe
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptrace"
+	"net/netip"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/musterhq/muster"
+	"github.com/musterhq/muster/dial"
+)
+
+// stdTransport does exchanges through net/http: HTTP/2, proxies, redirects, cookies, and hosts
+// that are not ASCII.
+type stdTransport struct {
+	p *httpProber
+	t *http.Transport
+}
+
+func newStdTransport(p *httpProber) *stdTransport {
+	s := &stdTransport{p: p}
+	s.t = &http.Transport{
+		DialContext:            dialHop,
+		Proxy:                  func(req *http.Request) (*url.URL, error) { return hopOf(req.Context()).proxy, nil },
+		TLSClientConfig:        p.tls.Clone(),
+		DisableKeepAlives:      !p.env.ReuseHint || p.env.Repeat == muster.RepeatNever,
+		DisableCompression:     true,
+		MaxIdleConns:           maxIdleAll,
+		MaxIdleConnsPerHost:    maxIdle,
+		IdleConnTimeout:        idleFor,
+		ResponseHeaderTimeout:  time.Duration(p.spec.HeaderTimeout),
+		MaxResponseHeaderBytes: maxHead,
+		Protocols:              protocols(p.spec.HTTP2),
+	}
+	return s
+}
+
+func protocols(h HTTP2) *http.Protocols {
+	ps := new(http.Protocols)
+	ps.SetHTTP1(h != HTTP2Always)
+	ps.SetHTTP2(h != HTTP2Off)
+	ps.SetUnencryptedHTTP2(h == HTTP2Always)
+	return ps
+}
+
+func (s *stdTransport) close() { s.t.CloseIdleConnections() }
+
+// run does the exchange of x.
+func (s *stdTransport) run(ctx context.Context, x *exchange, t *muster.Target, r *muster.Result) {
+	if x.req.addr.IsValid() {
+		// A proxy would speak to an address that the dialer never sees.
+		if e := s.p.env.Dialer.Check(x.req.addr); e != nil {
+			fail(r, e)
+			return
+		}
+	}
+	h, d := s.newHop(x, t)
+	if d != nil {
+		d.result(r)
+		return
+	}
+	actx, stop := context.WithDeadline(withHop(ctx, h), x.end)
+	defer stop()
+	req, err := newStdRequest(httptrace.WithClientTrace(actx, h.trace()), x)
+	if err != nil {
+		(&defect{"invalid request", err}).result(r)
+		return
+	}
+	tr, done := s.transport(h.serverName)
+	defer done()
+	a, err := s.do(req, tr, h, stop)
+	h.report(r)
+	switch {
+	case err == nil:
+		s.p.answered(r, a)
+	case !cancel(ctx, r):
+		failStd(r, err)
+	}
+}
+
+// transport returns the shared transport, or one of its own for a server name of its own.
+func (s *stdTransport) transport(serverName string) (_ *http.Transport, done func()) {
+	if s.p.sni == nil {
+		return s.t, func() {}
+	}
+	t := s.t.Clone()
+	t.TLSClientConfig.ServerName = serverName
+	t.DisableKeepAlives = true
+	return t, t.CloseIdleConnections
+}
+
+// newHop prepares what the transport's callbacks need to know of this attempt.
+func (s *stdTransport) newHop(x *exchange, t *muster.Target) (*hop, *defect) {
+	h := &hop{p: s.p, started: x.started}
+	if s.p.sni != nil {
+		name, d := s.p.serverName(&x.req, t)
+		if d != nil {
+			return nil, d
+		}
+		h.serverName = name
+	}
+	if s.p.proxy == nil {
+		return h, nil
+	}
+	text, err := s.p.proxy.Expand(t)
+	if err != nil {
+		return nil, expansionDefect(err)
+	}
+	if h.proxy, err = parseProxy(text); err != nil {
+		return nil, &defect{"invalid proxy", err}
+	}
+	if s.p.spec.ProxyUser != "" {
+		h.proxy.User = url.UserPassword(s.p.spec.ProxyUser, s.p.proxyPW.Reveal())
+	}
+	return h, nil
+}
+
+// newStdRequest reads the built request back, so that both paths send the same fields.
+func newStdRequest(ctx context.Context, x *exchange) (*http.Request, error) {
+	req, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(x.req.raw)))
+	if err != nil {
+		return nil, err
+	}
+	scheme := "http://"
+	if x.req.https {
+		scheme = "https://"
+	}
+	if req.URL, err = url.Parse(scheme + string(appendAuthority(nil, &x.req)) + x.req.path); err != nil {
+		return nil, err
+	}
+	req.RequestURI = ""
+	if _, body, ok := bytes.Cut(x.req.raw, []byte("\r\n\r\n")); ok && len(body) > 0 {
+		body = bytes.Clone(body) // a transport may read on after the exchange
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+		req.Body, _ = req.GetBody()
+	} else {
+		req.Body = http.NoBody
+	}
+	return req.WithContext(ctx), nil
+}
+
+var errRedirects = &fault{muster.FailProtocol, "too many redirects", "more redirects than follow allows", false}
+
+// do sends the request, follows redirects and reads the answer.
+func (s *stdTransport) do(req *http.Request, tr *http.Transport, h *hop, stop context.CancelFunc) (a answer, err error) {
+	c := http.Client{Transport: tr, CheckRedirect: func(_ *http.Request, via []*http.Request) error {
+		switch {
+		case s.p.spec.Follow == 0:
+			return http.ErrUseLastResponse
+		case len(via) > s.p.spec.Follow:
+			return errRedirects
+		}
+		h.next()
+		return nil
+	}}
+	if s.p.spec.Follow > 0 {
+		c.Jar, _ = cookiejar.New(nil)
+	}
+	resp, err := c.Do(req)
+	if err != nil {
+		if resp != nil {
+			resp.Body.Close()
+		}
+		return a, err
+	}
+	defer resp.Body.Close()
+	if d := time.Duration(s.p.spec.BodyTimeout); d > 0 {
+		defer time.AfterFunc(d, func() { h.expire(); stop() }).Stop()
+	}
+	a, err = s.read(resp)
+	if err != nil && h.expired() {
+		err = os.ErrDeadlineExceeded
+	}
+	return a, err
+}
+
+// read reads the body under the limit.
+func (s *stdTransport) read(resp *http.Response) (a answer, err error) {
+	a.code, a.status = resp.StatusCode, statusText(resp.StatusCode, []byte(resp.Status))
+	for _, v := range resp.Header["Content-Type"] {
+		a.content.addType([]byte(v))
+	}
+	for _, v := range resp.Header["Content-Encoding"] {
+		a.content.addCoding([]byte(v))
+	}
+	if s.p.response.keep != nil {
+		for _, name := range sortedKeys(resp.Header) {
+			for _, v := range resp.Header[name] {
+				a.kept = s.p.response.keep.add(a.kept, []byte(name), []byte(v))
+			}
+		}
+	}
+	limit := s.p.response.limit
+	if resp.ContentLength > limit && !s.p.spec.Truncate && !s.p.response.head {
+		return a, errTooLarge
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	if int64(len(body)) > limit {
+		if !s.p.spec.Truncate {
+			return a, errTooLarge
+		}
+		body, a.truncated, err = body[:limit], true, nil
+	}
+	if len(body) > 0 && !s.p.env.DiscardBody {
+		a.body = slices.Clip(body)
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = errCutBody
+	}
+	return a, err
+}
+
+func sortedKeys(h http.Header) []string {
+	names := make([]string, 0, len(h))
+	for n := range h {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// failStd makes r the failure of a request through net/http, whose own faults are known by their text alone.
+func failStd(r *muster.Result, err error) {
+	if ue, ok := errors.AsType[*url.Error](err); ok {
+		err = ue.Err // its message holds the URL, which may hold a secret
+	}
+	if f, ok := errors.AsType[*fault](err); ok {
+		fail(r, f)
+		return
+	}
+	if isTLSError(err) {
+		failTLS(r, err)
+		return
+	}
+	if strings.Contains(err.Error(), "response headers exceeded") {
+		err = errHeadTooLarge
+	}
+	fail(r, err)
+}
+
+func isTLSError(err error) bool {
+	if strings.HasPrefix(err.Error(), "tls: ") || strings.HasPrefix(err.Error(), "remote error: tls") ||
+		strings.Contains(err.Error(), "server gave HTTP response to HTTPS client") {
+		return true
+	}
+	_, verify := errors.AsType[*tls.CertificateVerificationError](err)
+	_, record := errors.AsType[tls.RecordHeaderError](err)
+	return verify || record
+}
+
+// dialHop dials for the hop in ctx.
+func dialHop(ctx context.Context, _, address string) (net.Conn, error) {
+	h := hopOf(ctx)
+	if err := h.mayDial(); err != nil {
+		return nil, err
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	ap, err := h.p.env.Dialer.Resolve(ctx, host, netip.Addr{}, uint16(n))
+	if err != nil {
+		return nil, dial.Classify(err, dial.PhaseResolve)
+	}
+	h.resolved(ap, time.Since(began))
+	began = time.Now()
+	ctx, stop := context.WithTimeout(ctx, h.p.env.ConnectTimeout)
+	defer stop()
+	c, err := h.p.env.Dialer.Dial(ctx, ap)
+	h.connected(time.Since(began))
+	return c, err
+}

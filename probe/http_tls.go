@@ -1,0 +1,109 @@
+package probe
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/musterhq/muster"
+	"github.com/musterhq/muster/dial"
+)
+
+var (
+	tlsVersionNames = []string{"", "1.0", "1.1", "1.2", "1.3"}
+	tlsVersions     = []uint16{tls.VersionTLS12, tls.VersionTLS10, tls.VersionTLS11, tls.VersionTLS12, tls.VersionTLS13}
+)
+
+// clientTLS compiles the configuration, reading its files.
+func clientTLS(t TLS, secret func(name, ref string) muster.Secret) (*tls.Config, error) {
+	c := &tls.Config{
+		InsecureSkipVerify: t.Insecure,
+		MinVersion:         tlsVersions[max(slices.Index(tlsVersionNames, t.MinVersion), 0)],
+	}
+	if t.CA != "" {
+		pem, err := os.ReadFile(strings.TrimPrefix(t.CA, "file:"))
+		if err != nil {
+			return nil, muster.Errorf(muster.KindInvalid, "tls ca: %w", err)
+		}
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, muster.Errorf(muster.KindInvalid, "tls ca %s: want certificates in PEM form", t.CA)
+		}
+	}
+	if t.Cert == "" {
+		return c, nil
+	}
+	cert, err := clientCert(t, secret)
+	if err != nil {
+		return nil, muster.Errorf(muster.KindInvalid, "tls cert %s: %w", t.Cert, err)
+	}
+	c.Certificates = []tls.Certificate{cert}
+	return c, nil
+}
+
+func clientCert(t TLS, secret func(name, ref string) muster.Secret) (tls.Certificate, error) {
+	chain, err := os.ReadFile(strings.TrimPrefix(t.Cert, "file:"))
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	key := chain
+	switch kind, _, isRef := strings.Cut(t.Key, ":"); {
+	case t.Key == "":
+	case isRef && kind != "file" && !strings.ContainsAny(kind, "/."):
+		key = []byte(pemSecret(secret, t.Key))
+	default:
+		if key, err = os.ReadFile(strings.TrimPrefix(t.Key, "file:")); err != nil {
+			return tls.Certificate{}, fmt.Errorf("key: %w", err)
+		}
+	}
+	return tls.X509KeyPair(chain, key)
+}
+
+func pemSecret(secret func(name, ref string) muster.Secret, ref string) string {
+	return secret("tls key", ref).Reveal()
+}
+
+// tlsFor returns the configuration for one server.
+func (p *httpProber) tlsFor(serverName string) *tls.Config {
+	c := p.tls.Clone()
+	c.ServerName = serverName
+	return c
+}
+
+// failTLS makes r the failure of a handshake.
+func failTLS(r *muster.Result, err error) {
+	failIn(r, err, dial.PhaseTLS)
+	if r.Outcome == muster.Failed && r.Failure == muster.FailTLS {
+		r.Reason = tlsReason(err)
+	}
+}
+
+// tlsReason groups handshake errors.
+func tlsReason(err error) string {
+	var (
+		unknown x509.UnknownAuthorityError
+		name    x509.HostnameError
+		invalid x509.CertificateInvalidError
+		record  tls.RecordHeaderError
+		alert   tls.AlertError
+	)
+	switch {
+	case errors.As(err, &unknown):
+		return "certificate signed by unknown authority"
+	case errors.As(err, &name):
+		return "certificate is for another name"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "certificate expired or not yet valid"
+	case errors.As(err, &invalid):
+		return "certificate invalid"
+	case errors.As(err, &record):
+		return "peer does not speak tls"
+	case errors.As(err, &alert):
+		return "tls alert: " + alert.Error()
+	}
+	return "tls handshake"
+}
