@@ -1,0 +1,97 @@
+package store
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+const (
+	packRaw  = 0
+	packZstd = 1
+
+	// minPack is the length below which compression does not pay for its frame.
+	minPack = 64
+	// maxUnpacked bounds what one packed value may grow to.
+	maxUnpacked = 1 << 30
+	// maxRatio is the best that zstd can do: a block of 128 KiB in four bytes.
+	maxRatio = 1 << 15
+)
+
+// packer compresses values. It is safe for concurrent use; the zero value is not usable.
+type packer struct {
+	encoders sync.Pool
+	decoders sync.Pool
+}
+
+func newPacker() *packer {
+	p := &packer{}
+	p.encoders.New = func() any {
+		e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
+			zstd.WithWindowSize(1<<18), zstd.WithLowerEncoderMem(true))
+		if err != nil {
+			return err
+		}
+		return e
+	}
+	p.decoders.New = func() any {
+		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxUnpacked),
+			zstd.WithDecodeAllCapLimit(true), zstd.WithDecoderLowmem(true))
+		if err != nil {
+			return err
+		}
+		return d
+	}
+	return p
+}
+
+// pack appends the packed form of raw to dst: method, raw length, data.
+func (p *packer) pack(dst, raw []byte) []byte {
+	start := len(dst)
+	if len(raw) >= minPack {
+		if e, ok := p.encoders.Get().(*zstd.Encoder); ok {
+			dst = appendUint(append(dst, packZstd), uint64(len(raw)))
+			at := len(dst)
+			dst = e.EncodeAll(raw, dst)
+			p.encoders.Put(e)
+			if len(dst)-at < len(raw) {
+				return dst
+			}
+			dst = dst[:start]
+		}
+	}
+	return append(appendUint(append(dst, packRaw), uint64(len(raw))), raw...)
+}
+
+// unpack returns what pack was given. It never returns memory of b.
+func (p *packer) unpack(b []byte) ([]byte, error) {
+	s := scanner{b: b}
+	method, n := s.byte(), s.uint()
+	switch {
+	case s.bad || n > maxUnpacked:
+		return nil, errCorrupt
+	case method == packRaw && n == uint64(len(s.b)):
+		return append(make([]byte, 0, n), s.b...), nil
+	case method != packZstd || n > uint64(len(s.b))*maxRatio:
+		return nil, errCorrupt
+	}
+	return p.unzstd(s.b, int(n))
+}
+
+func (p *packer) unzstd(b []byte, n int) ([]byte, error) {
+	v := p.decoders.Get()
+	d, ok := v.(*zstd.Decoder)
+	if !ok {
+		return nil, v.(error)
+	}
+	defer p.decoders.Put(d)
+	raw, err := d.DecodeAll(b, make([]byte, 0, n))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errCorrupt, err)
+	}
+	if len(raw) != n {
+		return nil, errCorrupt
+	}
+	return raw, nil
+}
