@@ -184,7 +184,7 @@ func (j *jsonReader) value(depth int) (*node, error) {
 }
 
 func (j *jsonReader) object(n *node, depth int) error {
-	index := map[string]int{}
+	var index fieldIndex
 	return j.items('}', func() error {
 		c, at, err := j.want("a key")
 		if err != nil {
@@ -205,7 +205,7 @@ func (j *jsonReader) object(n *node, depth int) error {
 			return j.in.errorf(colon, "%q where a colon should be", rune(c))
 		}
 		v, err := j.value(depth + 1)
-		n.setField(index, field{name, at, v})
+		index.set(n, field{name, at, v})
 		return err
 	})
 }

@@ -2,6 +2,7 @@ package hostfile
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 )
 
@@ -121,12 +122,36 @@ func appendQuoted(b []byte, s string) []byte {
 	return append(b, q...)
 }
 
-// setField adds a field to an object under construction; a later one of the same name replaces.
-func (n *node) setField(index map[string]int, f field) {
-	if i, ok := index[f.name]; ok {
+// fieldIndex finds the fields of an object under construction. It is a map only
+// once there are many; its zero value is ready.
+type fieldIndex map[string]int
+
+// find returns the place of the field of that name among n's, -1 when there is none.
+func (x *fieldIndex) find(n *node, name string) int {
+	const few = 16
+	if len(n.fields) < few {
+		return slices.IndexFunc(n.fields, func(f field) bool { return f.name == name })
+	}
+	if *x == nil {
+		*x = make(fieldIndex, 2*few)
+		for i, f := range n.fields {
+			(*x)[f.name] = i
+		}
+	}
+	if i, ok := (*x)[name]; ok {
+		return i
+	}
+	return -1
+}
+
+// set adds a field to n; a later one of the same name replaces.
+func (x *fieldIndex) set(n *node, f field) {
+	if i := x.find(n, f.name); i >= 0 {
 		n.fields[i] = f
 		return
 	}
-	index[f.name] = len(n.fields)
+	if *x != nil {
+		(*x)[f.name] = len(n.fields)
+	}
 	n.fields = append(n.fields, f)
 }

@@ -233,7 +233,7 @@ func (y *yamlReader) grow(n, child *node) error {
 
 func (y *yamlReader) mapping(values []*ast.MappingValueNode, at place, depth int) (*node, error) {
 	n := &node{kind: kindObject, at: at, size: 1}
-	index := make(map[string]int, len(values))
+	var index fieldIndex
 	var merges []field
 	for _, mv := range values {
 		value, err := y.node(mv.Value, depth+1)
@@ -248,10 +248,10 @@ func (y *yamlReader) mapping(values []*ast.MappingValueNode, at place, depth int
 		if err != nil {
 			return nil, err
 		}
-		if i, ok := index[key.text]; ok {
+		if i := index.find(n, key.text); i >= 0 {
 			return nil, y.in.errorf(key.at, "key %q is there twice; the first is on line %d", shorten(key.text), n.fields[i].at.line)
 		}
-		n.setField(index, field{key.text, key.at, value})
+		index.set(n, field{key.text, key.at, value})
 		if err := y.grow(n, value); err != nil {
 			return nil, err
 		}
@@ -260,7 +260,7 @@ func (y *yamlReader) mapping(values []*ast.MappingValueNode, at place, depth int
 		n.at = n.fields[0].at
 	}
 	for _, m := range merges {
-		if err := y.merge(n, index, m); err != nil {
+		if err := y.merge(n, &index, m); err != nil {
 			return nil, err
 		}
 	}
@@ -286,7 +286,7 @@ func (y *yamlReader) key(k ast.MapKeyNode) (*node, error) {
 }
 
 // merge adds the fields of from, a mapping or a list of them, that n lacks.
-func (y *yamlReader) merge(n *node, index map[string]int, from field) error {
+func (y *yamlReader) merge(n *node, index *fieldIndex, from field) error {
 	if from.value.kind == kindList {
 		for _, one := range from.value.list {
 			if err := y.merge(n, index, field{at: from.at, value: one}); err != nil {
@@ -299,10 +299,10 @@ func (y *yamlReader) merge(n *node, index map[string]int, from field) error {
 		return y.in.errorf(from.at, "<< merges %s: want a mapping", from.value.kind)
 	}
 	for _, f := range from.value.fields {
-		if _, ok := index[f.name]; ok {
+		if index.find(n, f.name) >= 0 {
 			continue
 		}
-		n.setField(index, f)
+		index.set(n, f)
 		if err := y.grow(n, f.value); err != nil {
 			return err
 		}
