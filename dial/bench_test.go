@@ -4,7 +4,9 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/musterhq/muster/dial"
 )
@@ -18,7 +20,7 @@ func BenchmarkDial(b *testing.B) {
 	ap := drainAny(b)
 	var d dial.Dialer
 	b.ReportAllocs()
-	i := 0
+	i, before := 0, cpu()
 	for b.Loop() {
 		i++
 		c, err := d.Dial(b.Context(), spread(ap, i))
@@ -27,13 +29,14 @@ func BenchmarkDial(b *testing.B) {
 		}
 		c.Close()
 	}
+	reportCPU(b, before)
 }
 
 func BenchmarkOpen(b *testing.B) {
 	ap := drainAny(b)
 	var d dial.Dialer
 	b.ReportAllocs()
-	i := 0
+	i, before := 0, cpu()
 	for b.Loop() {
 		i++
 		fd, _, err := d.Open(spread(ap, i))
@@ -42,13 +45,14 @@ func BenchmarkOpen(b *testing.B) {
 		}
 		d.Close(fd)
 	}
+	reportCPU(b, before)
 }
 
 func BenchmarkNetDialer(b *testing.B) {
 	ap := drainAny(b)
 	d := net.Dialer{KeepAlive: -1}
 	b.ReportAllocs()
-	i := 0
+	i, before := 0, cpu()
 	for b.Loop() {
 		i++
 		c, err := d.DialContext(b.Context(), "tcp", spread(ap, i).String())
@@ -57,13 +61,14 @@ func BenchmarkNetDialer(b *testing.B) {
 		}
 		c.Close()
 	}
+	reportCPU(b, before)
 }
 
 func BenchmarkNetDialTCP(b *testing.B) {
 	ap := drainAny(b)
 	d := net.Dialer{KeepAlive: -1}
 	b.ReportAllocs()
-	i := 0
+	i, before := 0, cpu()
 	for b.Loop() {
 		i++
 		c, err := d.DialTCP(b.Context(), "tcp", netip.AddrPort{}, spread(ap, i))
@@ -72,22 +77,23 @@ func BenchmarkNetDialTCP(b *testing.B) {
 		}
 		c.Close()
 	}
+	reportCPU(b, before)
 }
 
-// drainAny accepts on all loopback addresses and closes connections without answering.
+// drainAny starts another process that accepts on all loopback addresses and closes connections
+// without answering.
 func drainAny(b *testing.B) netip.AddrPort {
 	b.Helper()
-	l, ap := listen(b, "tcp4", "0.0.0.0:0")
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			c.Close()
-		}
-	}()
-	return ap
+	line, err := play(b, "acceptor").ReadString('\n')
+	if err != nil {
+		b.Fatal(err)
+	}
+	return netip.MustParseAddrPort(strings.TrimSpace(line))
+}
+
+// reportCPU adds the processor time of this process per operation.
+func reportCPU(b *testing.B, before time.Duration) {
+	b.ReportMetric(float64((cpu()-before).Nanoseconds())/1000/float64(b.N), "cpu-µs/op")
 }
 
 func BenchmarkResolveLiteral(b *testing.B) {

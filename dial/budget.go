@@ -3,6 +3,7 @@ package dial
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // Budget counts the sockets that may be open at once. The zero value allows what the process's
@@ -18,13 +19,19 @@ type Budget struct {
 	once    sync.Once
 	mu      sync.Mutex // guards what follows
 	max     int
+	top     int       // max as it was at first, to which it grows back
+	moved   time.Time // when max last sank or grew
 	used    int
 	short   uint64          // how often there was none left
 	waiting []chan struct{} // first come, first served; a closed channel has been given one
 }
 
-// DefaultReserve is the number of descriptors that a [Budget] leaves alone.
-const DefaultReserve = 64
+// DefaultReserve is the number of descriptors that a [Budget] leaves alone: 64 for files and
+// listeners, and one per lookup of a zero [Resolver].
+const DefaultReserve = 64 + DefaultLookups
+
+// regrowAfter is how long a lowered maximum stays as it is before it grows by an eighth.
+const regrowAfter = time.Second
 
 func (b *Budget) init() {
 	b.once.Do(func() {
@@ -36,11 +43,12 @@ func (b *Budget) init() {
 			}
 			b.max = max(descriptorLimit()-openDescriptors()-reserve, 1)
 		}
+		b.top = b.max
 	})
 }
 
 // Max returns how many sockets may be open at once, at least 1. It sinks when the system runs
-// out of descriptors earlier.
+// out of descriptors earlier, and grows back in steps of a second.
 func (b *Budget) Max() int {
 	b.init()
 	b.mu.Lock()
@@ -67,12 +75,34 @@ func (b *Budget) TryAcquire() bool {
 	b.init()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.used < b.max && len(b.waiting) == 0 {
-		b.used++
+	if b.take() {
 		return true
 	}
 	b.short++
 	return false
+}
+
+// take takes one that nobody waits for. The lock is held.
+func (b *Budget) take() bool {
+	if len(b.waiting) > 0 {
+		return false
+	}
+	if b.used >= b.max {
+		b.regrow()
+	}
+	if b.used >= b.max {
+		return false
+	}
+	b.used++
+	return true
+}
+
+// regrow raises a lowered maximum step by step. The lock is held.
+func (b *Budget) regrow() {
+	if b.max < b.top && time.Since(b.moved) >= regrowAfter {
+		b.max = min(b.top, b.max+b.max/8+1)
+		b.moved = time.Now()
+	}
 }
 
 // Acquire takes one and waits for it, first come, first served. It returns ctx's error when
@@ -80,8 +110,7 @@ func (b *Budget) TryAcquire() bool {
 func (b *Budget) Acquire(ctx context.Context) error {
 	b.init()
 	b.mu.Lock()
-	if b.used < b.max && len(b.waiting) == 0 {
-		b.used++
+	if b.take() {
 		b.mu.Unlock()
 		return nil
 	}
@@ -120,7 +149,11 @@ func (b *Budget) Release() {
 	b.handOver()
 }
 
+// handOver gives what is free to those who wait. The lock is held.
 func (b *Budget) handOver() {
+	if len(b.waiting) > 0 {
+		b.regrow()
+	}
 	for b.used < b.max && len(b.waiting) > 0 {
 		b.used++
 		close(b.waiting[0])
@@ -136,5 +169,6 @@ func (b *Budget) exhausted() {
 	b.used--
 	b.short++
 	b.max = max(min(b.max, b.used), 1)
+	b.moved = time.Now()
 	b.handOver()
 }

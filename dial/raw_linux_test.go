@@ -9,7 +9,7 @@ import (
 // BenchmarkRaw is the floor: a blocking connect without any runtime.
 func BenchmarkRaw(b *testing.B) {
 	ap := drainAny(b)
-	i := 0
+	i, before := 0, cpu()
 	for b.Loop() {
 		i++
 		a := spread(ap, i)
@@ -23,4 +23,5 @@ func BenchmarkRaw(b *testing.B) {
 		}
 		unix.Close(fd)
 	}
+	reportCPU(b, before)
 }

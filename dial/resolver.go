@@ -15,7 +15,7 @@ import (
 // The defaults of a zero [Resolver].
 const (
 	// DefaultLookups is how many lookups are under way at once.
-	DefaultLookups = 64
+	DefaultLookups = 128
 	// DefaultTTL is how long an address is kept.
 	DefaultTTL = 60 * time.Second
 	// DefaultNegativeTTL is how long "no such host" is kept.

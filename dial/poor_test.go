@@ -1,0 +1,3 @@
+package dial_test
+
+func poor() {}
