@@ -14,7 +14,7 @@
 //
 // Operators have no precedence: a set is read from left to right. Group names
 // and wildcards need a [Resolver]; without one they are errors. An index has at
-// most 18 digits; a longer run of digits is ordinary text.
+// most 18 digits and a name at most 32 indexes; other digits are ordinary text.
 //
 // Three additions make every name writable:
 //

@@ -52,12 +52,14 @@ func (g *gatherer) group(key []byte) *group {
 	return found
 }
 
-// set is the union of what was gathered.
+// set is the union of what was gathered, which it lets go.
 func (g *gatherer) set(b *builder) *Set {
 	s := &Set{patterns: make([]pattern, 0, len(g.groups))}
 	for _, gr := range g.groups {
 		s.patterns = append(s.patterns, pattern{key: gr.key, root: gr.node(b)})
+		*gr = group{} // a million patterns of one name each: do not hold both forms
 	}
+	g.groups, g.last = nil, nil
 	s.sort()
 	return s
 }

@@ -9,7 +9,8 @@ import (
 // for a percent sign. Name and (key, ranks) determine each other, which is what
 // makes set operations on keys and ranks exact.
 
-// scanName appends the key of name to key and the ranks of its indexes to ranks.
+// scanName appends the key of name to key and the ranks of its indexes to ranks,
+// which is empty.
 func scanName(name string, key []byte, ranks []uint64) ([]byte, []uint64) {
 	var u urlState
 	for i := 0; i < len(name); {
@@ -22,7 +23,7 @@ func scanName(name string, key []byte, ranks []uint64) ([]byte, []uint64) {
 			for end < len(name) && isDigit(name[end]) {
 				end++
 			}
-			if end-i > maxDigits {
+			if end-i > maxDigits || len(ranks) == maxAxes {
 				key = append(key, name[i:end]...)
 			} else {
 				key, ranks = append(key, "%s"...), append(ranks, rankOf(name[i:end]))

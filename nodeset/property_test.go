@@ -12,7 +12,7 @@ import (
 func names() *rapid.Generator[[]string] {
 	word := rapid.SampledFrom([]string{
 		"n", "web", "-", ".", ":", "://", "/", "http://", "[", "]", "[::1]", "[fe80::1%a,1]", "[10.0.0.1]", "@", ",", "!", "&", "^",
-		"*", "?", "%", "%s", "%%", "\\", " ", "\n", "#", "é", "\xff", "::", "123456789012345678901",
+		"*", "?", "%", "%s", "%%", "\\", " ", "\n", "#", "é", "\xff", "::", "123456789012345678901", strings.Repeat("a1", 31),
 	})
 	number := rapid.StringMatching(`0{0,2}[0-9]{1,3}`)
 	name := rapid.Custom(func(t *rapid.T) string {
@@ -108,11 +108,11 @@ func TestAlgebra(t *testing.T) {
 			if !c.got.Equal(c.want) || c.got.String() != c.want.String() || c.got.Len() != c.want.Len() {
 				t.Fatalf("%q %s %q = %q, want %q", s, c.op, u, c.got, c.want)
 			}
-			if s.Len() == 0 || u.Len() == 0 {
-				continue
+			if s.Len() == 0 || c.op == "&" {
+				continue // a row of & is no & with the union
 			}
-			text := s.String() + " " + c.op + strings.ReplaceAll(u.String(), ",", ",")
-			if parsed, err := Parse(text); err != nil || c.op == "," && !parsed.Equal(c.want) {
+			text := strings.Join(append([]string{s.String()}, texts(u.Contiguous())...), " "+c.op+" ")
+			if parsed, err := Parse(text); err != nil || !parsed.Equal(c.want) {
 				t.Fatalf("Parse(%q) = %q, %v, want %q", text, parsed, err, c.want)
 			}
 		}

@@ -6,6 +6,10 @@ import "math"
 // runs would overflow 64 bits.
 const maxDigits = 18
 
+// maxAxes is the number of indexes in a name; digits behind them are text. It
+// bounds what a hostile name costs.
+const maxAxes = 32
+
 // A rank numbers all strings of digits, shorter ones first, then by value:
 // "0" is 0, "9" is 9, "00" is 10, "99" is 109, "000" is 110. Width and value
 // are both in it, so web1 and web001 are different elements of one axis and a
