@@ -109,10 +109,10 @@ type path struct {
 
 func paths() []path {
 	direct := func(ctx context.Context, p *httpProber, t muster.Target) muster.Result { return p.Probe(ctx, t) }
-	return []path{
+	return append(loopPaths(), []path{
 		{"goroutine", func(*HTTP) {}, direct},
 		{"std", func(h *HTTP) { h.Follow = 1 }, direct},
-	}
+	}...)
 }
 
 type faultCase struct {

@@ -1,0 +1,345 @@
+package probe
+
+import (
+	"context"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/musterhq/muster"
+	"github.com/musterhq/muster/dial"
+)
+
+const (
+	// startBatch is how many targets are started in a row before answers are looked after.
+	startBatch = 64
+	// eventBatch is how many sockets are looked after in a row.
+	eventBatch = 256
+	// readsInRow is how many full buffers one socket may deliver in a row.
+	readsInRow = 4
+	// parkedPause is how long targets wait for a local resource before they are tried again.
+	parkedPause = 5 * time.Millisecond
+	// maxBatchBody is the largest request that goes through the loop: what a socket does not take at once is copied.
+	maxBatchBody = 64 << 10
+)
+
+var _ muster.BatchProber = (*httpProber)(nil)
+
+// Batchable reports whether the exchange with t is plain HTTP/1.1 over a connection of its own, to an
+// address that is known without waiting.
+func (p *httpProber) Batchable(t muster.Target) bool {
+	if !p.lean || p.idle != nil || len(p.tail) > maxBatchBody || !p.url.isPath && p.url.text != nil {
+		return false
+	}
+	u := &p.url.static
+	https, host, addr, port := u.scheme == "https", u.host, u.addr, u.port
+	if u.scheme == "" {
+		scheme := t.Scheme
+		if scheme == "" && p.scheme != nil {
+			static, ok := p.scheme.Static()
+			if !ok {
+				return false
+			}
+			scheme = static
+		}
+		https, host, addr, port = scheme == "https", t.Host, t.Addr, t.Port
+	}
+	if https {
+		return false
+	}
+	if addr.IsValid() {
+		return true
+	}
+	_, ok, _ := p.env.Dialer.ResolveCached(host, addr, max(port, 1))
+	return ok && isASCII(host)
+}
+
+// ProbeBatch drives the targets of f over one epoll instance, on the calling goroutine. It reports
+// each in f's own goroutine and returns when all are, or ctx ended.
+func (p *httpProber) ProbeBatch(ctx context.Context, f muster.Feed) {
+	l, err := newEventLoop(ctx, p, f)
+	if err != nil {
+		refuseAll(f, err)
+		return
+	}
+	defer l.close()
+	f.Notify(l.wake)
+	stop := context.AfterFunc(ctx, l.wake)
+	defer stop()
+	l.run()
+}
+
+// refuseAll ends every target as a local failure: there is no event loop.
+func refuseAll(f muster.Feed, err error) {
+	ready := make(chan struct{}, 1)
+	f.Notify(func() {
+		select {
+		case ready <- struct{}{}:
+		default:
+		}
+	})
+	for {
+		t, ok, more := f.Next()
+		switch {
+		case ok:
+			r := muster.Result{Started: time.Now()}
+			fail(&r, err)
+			f.Done(t, r)
+		case !more:
+			f.Flush()
+			return
+		default:
+			f.Flush()
+			<-ready
+		}
+	}
+}
+
+// eventLoop is one run of ProbeBatch.
+type eventLoop struct {
+	p    *httpProber
+	ctx  context.Context
+	feed muster.Feed
+	ep   int
+	born time.Time // the loop's clock counts from here
+
+	flights  []*flight // by slot
+	free     []*flight
+	flying   int
+	parked   []parked
+	retryAt  time.Duration
+	freed    bool // a socket was closed since parked targets were tried
+	moreWork bool // the feed may have more right now
+	over     bool // the feed has no more
+
+	total, connecting, waiting, receiving timeline
+
+	req    request
+	buf    []byte
+	events []syscall.EpollEvent
+
+	signaled atomic.Bool
+	mu       sync.Mutex
+	wakeFD   int           // guarded by mu; -1 when closed
+	detours  []*detourDone // guarded by mu
+	away     sync.WaitGroup
+}
+
+// parked is a target that waits for a local resource.
+type parked struct {
+	t     muster.Target
+	since time.Time
+}
+
+// detourDone is the end of an exchange that left the loop for a goroutine.
+type detourDone struct {
+	t muster.Target
+	r muster.Result
+}
+
+func newEventLoop(ctx context.Context, p *httpProber, f muster.Feed) (*eventLoop, error) {
+	ep, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("epoll_create1", err)
+	}
+	fd, _, no := syscall.RawSyscall(syscall.SYS_EVENTFD2, 0, syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
+	if no != 0 {
+		syscall.Close(ep)
+		return nil, os.NewSyscallError("eventfd2", no)
+	}
+	l := &eventLoop{
+		p: p, ctx: ctx, feed: f, ep: ep, wakeFD: int(fd), born: time.Now(),
+		buf: make([]byte, largeBuffer), events: make([]syscall.EpollEvent, eventBatch),
+		total:      timeline{after: p.env.Timeout},
+		connecting: timeline{after: p.env.ConnectTimeout, step: true},
+		waiting:    timeline{after: time.Duration(p.spec.HeaderTimeout), step: true},
+		receiving:  timeline{after: time.Duration(p.spec.BodyTimeout), step: true},
+	}
+	ev := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: -1}
+	if err := syscall.EpollCtl(ep, syscall.EPOLL_CTL_ADD, l.wakeFD, &ev); err != nil {
+		l.close()
+		return nil, os.NewSyscallError("epoll_ctl", err)
+	}
+	return l, nil
+}
+
+func (l *eventLoop) close() {
+	l.away.Wait()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	syscall.Close(l.wakeFD)
+	l.wakeFD = -1
+	syscall.Close(l.ep)
+}
+
+// wake makes the loop look at its feed again. It may be called at any time, even after the end.
+func (l *eventLoop) wake() {
+	if l.signaled.Swap(true) {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.wakeFD >= 0 {
+		one := [8]byte{1}
+		syscall.Write(l.wakeFD, one[:])
+	}
+}
+
+// now is the loop's clock.
+func (l *eventLoop) now() time.Duration { return time.Since(l.born) }
+
+func (l *eventLoop) run() {
+	for {
+		if l.ctx.Err() != nil {
+			l.abort()
+			return
+		}
+		l.admit()
+		l.feed.Flush()
+		if l.over && l.flying == 0 {
+			return
+		}
+		n := l.wait()
+		for i := range n {
+			l.handle(&l.events[i])
+		}
+		l.expire()
+	}
+}
+
+// admit starts targets, parked ones first.
+func (l *eventLoop) admit() {
+	l.moreWork = false
+	if len(l.parked) > 0 && !l.unpark() {
+		return
+	}
+	if l.over {
+		return
+	}
+	for range startBatch {
+		t, ok, more := l.feed.Next()
+		if !ok {
+			l.over = !more
+			return
+		}
+		l.flying++
+		if !l.start(t, time.Time{}) {
+			return
+		}
+	}
+	l.moreWork = true
+}
+
+// unpark tries the parked targets again and reports whether all could be started.
+func (l *eventLoop) unpark() bool {
+	if !l.freed && l.now() < l.retryAt {
+		return false
+	}
+	l.freed = false
+	waiting := l.parked
+	l.parked = nil
+	for i, w := range waiting {
+		if !l.start(w.t, w.since) {
+			l.parked = append(l.parked, waiting[i+1:]...)
+			return false
+		}
+	}
+	return true
+}
+
+// wait returns the number of sockets that need looking after. It sleeps only when nothing else can be done.
+func (l *eventLoop) wait() int {
+	if n := l.poll(); n > 0 || l.moreWork {
+		return n
+	}
+	n, err := syscall.EpollWait(l.ep, l.events, l.sleepMillis())
+	if err != nil {
+		return 0 // interrupted
+	}
+	return n
+}
+
+// poll is epoll_wait without waiting, and so without telling the scheduler.
+func (l *eventLoop) poll() int {
+	n, _, no := rawEpollPoll(l.ep, l.events)
+	if no != 0 {
+		return 0
+	}
+	return int(n)
+}
+
+// sleepMillis returns how long the loop may sleep, rounded up; -1 is for ever.
+func (l *eventLoop) sleepMillis() int {
+	next := time.Duration(-1)
+	for _, tl := range []*timeline{&l.total, &l.connecting, &l.waiting, &l.receiving} {
+		if tl.first != nil && (next < 0 || tl.first.link(tl.step).at < next) {
+			next = tl.first.link(tl.step).at
+		}
+	}
+	if len(l.parked) > 0 && (next < 0 || l.retryAt < next) {
+		next = l.retryAt
+	}
+	if next < 0 {
+		return -1
+	}
+	return int(max(next-l.now(), 0)/time.Millisecond) + 1
+}
+
+// handle looks after one socket.
+func (l *eventLoop) handle(ev *syscall.EpollEvent) {
+	if ev.Fd < 0 {
+		l.awoken()
+		return
+	}
+	f := l.flights[ev.Fd]
+	if f.fd < 0 {
+		return // ended earlier in this turn
+	}
+	if f.phase == dial.PhaseConnect {
+		l.connected(f)
+		return
+	}
+	if ev.Events&(syscall.EPOLLIN|syscall.EPOLLHUP|syscall.EPOLLERR) != 0 && l.read(f) {
+		return
+	}
+	if len(f.out) > 0 && ev.Events&syscall.EPOLLOUT != 0 {
+		l.writeRest(f)
+	}
+}
+
+// awoken empties the eventfd and reports what came back from goroutines.
+func (l *eventLoop) awoken() {
+	var b [8]byte
+	syscall.Read(l.wakeFD, b[:])
+	l.signaled.Store(false)
+	l.mu.Lock()
+	ended := l.detours
+	l.detours = nil
+	l.mu.Unlock()
+	for _, d := range ended {
+		l.flying--
+		l.feed.Done(d.t, d.r)
+	}
+}
+
+// abort ends everything in flight because the context has ended.
+func (l *eventLoop) abort() {
+	for _, f := range l.flights {
+		if f.fd >= 0 {
+			cancel(l.ctx, &f.r)
+			l.end(f)
+		}
+	}
+	for _, w := range l.parked {
+		r := muster.Result{Started: w.since}
+		cancel(l.ctx, &r)
+		l.flying--
+		l.feed.Done(w.t, r)
+	}
+	l.parked = nil
+	l.away.Wait()
+	l.awoken()
+	l.feed.Flush()
+}

@@ -1,0 +1,70 @@
+package probe
+
+import (
+	"context"
+	"sync"
+	"testing"
+
+	"github.com/musterhq/muster"
+)
+
+// feed hands out targets to one event loop, at most window at a time.
+type feed struct {
+	t       testing.TB
+	mu      sync.Mutex
+	targets []muster.Target
+	window  int
+	open    int
+	results []muster.Result
+	byIndex map[int]int
+	wake    func()
+	peak    int
+	onDone  func(r *muster.Result)
+}
+
+func (f *feed) Next() (t muster.Target, ok, more bool) {
+	if len(f.targets) == 0 {
+		return t, false, false
+	}
+	if f.window > 0 && f.open >= f.window {
+		return t, false, true
+	}
+	t = f.targets[0]
+	f.targets = f.targets[1:]
+	f.open++
+	f.peak = max(f.peak, f.open)
+	return t, true, true
+}
+
+func (f *feed) Done(t muster.Target, r muster.Result) {
+	f.open--
+	if f.onDone != nil {
+		f.onDone(&r)
+		return
+	}
+	if f.byIndex == nil {
+		f.byIndex = map[int]int{}
+	}
+	f.byIndex[t.Index]++
+	r.Index = t.Index
+	f.results = append(f.results, r)
+}
+
+func (f *feed) Flush() {}
+
+func (f *feed) Notify(wake func()) { f.wake = wake }
+
+// probeLoop drives one target through an event loop.
+func probeLoop(ctx context.Context, p *httpProber, t muster.Target) muster.Result {
+	if !p.Batchable(t) {
+		return muster.Result{Reason: "not batchable"}
+	}
+	f := &feed{targets: []muster.Target{t}}
+	p.ProbeBatch(ctx, f)
+	if len(f.results) != 1 {
+		return muster.Result{Reason: "not reported once"}
+	}
+	return f.results[0]
+}
+
+func loopPaths() []path { return []path{{"loop", func(*HTTP) {}, probeLoop}} }
