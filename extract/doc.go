@@ -39,6 +39,6 @@
 // In json, integers beyond 2^53 are exact integers and those beyond 64 bits are their
 // digits as a string; a missing member is nil, of which neither members nor an
 // order exist: guard with ?. and ??. An expression has at most 1,000 nodes and is
-// given up, as an error, after 10 million steps of its predicates, 2 seconds in them,
-// or a million values built.
+// given up, as an error, after 5 million steps of its predicates, one second in them,
+// a million values built, or a text of 64 MiB.
 package extract

@@ -1,7 +1,7 @@
 package extract
 
 import (
-	"fmt"
+	"errors"
 	"strings"
 	"time"
 
@@ -106,19 +106,21 @@ func (v *environment) fillTarget(t *muster.Target) {
 }
 
 const (
-	maxSteps   = 10_000_000
-	maxRunning = 2 * time.Second
-	maxString  = 64 << 20
+	maxSteps   = 5_000_000
+	maxRunning = time.Second
+	maxString  = 64 << 20 // bytes
 )
 
-// meter bounds the predicates of one evaluation: their number, the time they
+var errTooMuchWork = errors.New("too much work for one evaluation")
+
+// meter bounds one evaluation: the number of its predicates and sums, the time they
 // take, and the text they build.
 type meter struct {
 	steps int
 	began time.Time
 }
 
-// step passes a predicate's value through. Expressions have no other way to be
+// step passes a value through. Expressions have no other way to be
 // stopped than a panic, which the machine turns into the evaluation's error.
 func (m *meter) step(v any) any {
 	if m.steps == 0 {
@@ -126,10 +128,10 @@ func (m *meter) step(v any) any {
 	}
 	m.steps++
 	if m.steps > maxSteps || m.steps%16 == 0 && time.Since(m.began) > maxRunning {
-		panic(fmt.Errorf("too much work for a condition"))
+		panic(errTooMuchWork)
 	}
 	if s, ok := v.(string); ok && len(s) > maxString {
-		panic(fmt.Errorf("a text of more than 64 MiB"))
+		panic(errLongText)
 	}
 	return v
 }

@@ -2,6 +2,8 @@ package extract
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -75,25 +77,45 @@ func (e *evidence) fields() map[string]any {
 // milliseconds are exact to the microsecond.
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// plainJSON replaces, in a copy, the numbers that expressions do not know by their digits.
+// plainJSON returns v with the numbers that expressions do not know, if there are any,
+// replaced by their digits; v itself stays as it is.
 func plainJSON(v any) any {
+	if !hasBigNumber(v) {
+		return v
+	}
 	switch v := v.(type) {
 	case json.Number:
 		return string(v)
 	case []any:
-		c := make([]any, len(v))
-		for i := range v {
-			c[i] = plainJSON(v[i])
+		c := slices.Clone(v)
+		for i := range c {
+			c[i] = plainJSON(c[i])
 		}
 		return c
 	case map[string]any:
-		c := make(map[string]any, len(v))
-		for k := range v {
-			c[k] = plainJSON(v[k])
+		c := maps.Clone(v)
+		for k := range c {
+			c[k] = plainJSON(c[k])
 		}
 		return c
 	}
 	return v
+}
+
+func hasBigNumber(v any) bool {
+	switch v := v.(type) {
+	case json.Number:
+		return true
+	case []any:
+		return slices.ContainsFunc(v, hasBigNumber)
+	case map[string]any:
+		for _, child := range v {
+			if hasBigNumber(child) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // expressionValue makes what an expression yields a field's value.

@@ -98,22 +98,9 @@ func (x *expression) holds(e *evidence) (bool, error) {
 	}
 	b, ok := v.(bool)
 	if !ok {
-		return false, fmt.Errorf("yields %s, want true or false", kindOf(v))
+		return false, fmt.Errorf("yields %T, want true or false", v)
 	}
 	return b, nil
-}
-
-// kindOf names a value's type as JSON does.
-func kindOf(v any) string {
-	switch v.(type) {
-	case nil:
-		return "nothing"
-	case string:
-		return "a text"
-	case int, int64, float64:
-		return "a number"
-	}
-	return "no single value"
 }
 
 // explain says what lies behind an evaluation's error.
@@ -121,10 +108,15 @@ func (x *expression) explain(e *evidence, err error) error {
 	if x.used["json"] && e.docErr != nil {
 		return fmt.Errorf("the body is no JSON: %w", e.docErr)
 	}
-	if f, ok := errors.AsType[*file.Error](err); ok {
-		return errors.New(f.Message)
+	f, ok := errors.AsType[*file.Error](err)
+	if !ok {
+		return err
 	}
-	return err
+	// The last instruction of a condition whose type is unknown is a cast.
+	if kind, ok := strings.CutPrefix(f.Message, "invalid operation: bool("); ok {
+		return fmt.Errorf("yields %s, want true or false", strings.TrimSuffix(kind, ")"))
+	}
+	return errors.New(f.Message)
 }
 
 var varying = regexp.MustCompile(`"[^"]*"|'[^']*'|[0-9]+`)

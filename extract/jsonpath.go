@@ -14,9 +14,9 @@ type JSONPath struct {
 }
 
 // maxVisits bounds the nodes that one Find looks at.
-const maxVisits = 4 << 20
+const maxVisits = 2 << 20
 
-var errTooManyNodes = errors.New("JSONPath: the query looks at more than 4 million nodes of this document")
+var errTooManyNodes = errors.New("JSONPath: the query looks at more than 2 million nodes of this document")
 
 // ParseJSONPath reads a query. What RFC 9535 calls not well-formed or not valid is
 // an error of kind invalid that names the column. Two rulings beyond the RFC: a
@@ -41,7 +41,7 @@ func (p *JSONPath) Singular() bool { return p.q.singular() }
 // Find returns the nodes of doc, a value as [DecodeJSON] returns it, in the RFC's
 // order; members of an object, which has none, come sorted by name. The nodes
 // belong to doc. The error means that the query was given up: it looked at more
-// than four million nodes.
+// than two million nodes.
 func (p *JSONPath) Find(doc any) ([]any, error) {
 	s := &search{root: doc, left: maxVisits}
 	nodes := s.find(p.q, doc)

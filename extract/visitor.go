@@ -2,6 +2,7 @@ package extract
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -10,7 +11,7 @@ import (
 )
 
 // visitor adapts an expression's tree: it turns fields named by themselves into
-// members of fields, meters predicates, and notes what is used.
+// members of fields, meters predicates and sums of text, and notes what is used.
 type visitor struct {
 	fields  []string
 	used    map[string]bool
@@ -37,12 +38,27 @@ func (v *visitor) Visit(node *ast.Node) {
 			}
 		}
 	case *ast.PredicateNode:
-		v.used["__step"] = true
-		step := &ast.CallNode{Callee: &ast.IdentifierNode{Value: "__step"}, Arguments: []ast.Node{n.Node}}
-		step.Callee.SetLocation(n.Node.Location())
-		step.SetLocation(n.Node.Location())
-		n.Node = step
+		n.Node = v.metered(n.Node)
+	case *ast.BinaryNode:
+		if n.Operator == "+" && mayBeText(n) {
+			ast.Patch(node, v.metered(n))
+		}
 	}
+}
+
+// metered wraps n in a call of [meter.step].
+func (v *visitor) metered(n ast.Node) ast.Node {
+	v.used["__step"] = true
+	step := &ast.CallNode{Callee: &ast.IdentifierNode{Value: "__step"}, Arguments: []ast.Node{n}}
+	step.Callee.SetLocation(n.Location())
+	step.SetLocation(n.Location())
+	return step
+}
+
+// mayBeText reports whether n's type, as far as it is known, allows a text.
+func mayBeText(n ast.Node) bool {
+	t := n.Type()
+	return t == nil || t.Kind() == reflect.String || t.Kind() == reflect.Interface
 }
 
 func isNamed(n ast.Node, name string) bool {
