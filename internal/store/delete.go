@@ -28,23 +28,24 @@ func (s *Store) Delete(ctx context.Context, refs ...string) error {
 		js = append(js, j)
 	}
 	for i := range js {
-		if err := s.remove(ctx, &js[i]); err != nil {
+		if err := s.remove(ctx, js[i].num); err != nil {
 			return s.failed("delete from", err)
 		}
+		removeSpill(js[i].ID, js[i].counts.SpillPaths)
 	}
 	return s.failed("shrink", s.shrink(ctx))
 }
 
 // remove hides a job and deletes it. A death in between leaves a hidden job, which the next Retain deletes.
-func (s *Store) remove(ctx context.Context, j *jobRow) error {
+func (s *Store) remove(ctx context.Context, num int64) error {
 	err := s.write(ctx, false, func(t *tx) error {
-		_, err := t.exec(sqlHideJob, j.num)
+		_, err := t.exec(sqlHideJob, num)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	return s.purge(ctx, j.num)
+	return s.purge(ctx, num)
 }
 
 // purge deletes what a hidden job has stored, and the job last.

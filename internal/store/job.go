@@ -32,6 +32,7 @@ type jobRow struct {
 	segments  int
 	located   int
 	bytes     int64
+	touched   time.Time // last write of the owner
 	counts    Counts
 }
 
@@ -87,17 +88,18 @@ func (s *Store) jobRows(ctx context.Context, where string, limit int, args ...an
 }
 
 func (s *Store) scanJob(rows *sql.Rows) (j jobRow, err error) {
-	var created, started, finished, targets int64
+	var created, started, finished, touched, targets int64
 	var owner sql.NullString
 	var counts, spillPath string
 	var spilled int
 	var spec []byte
-	err = rows.Scan(&j.num, &j.ID, &j.State, &j.Why, &created, &started, &finished, &j.User, &j.Command, &owner,
+	err = rows.Scan(&j.num, &j.ID, &j.State, &j.Why, &created, &started, &finished, &touched, &j.User, &j.Command, &owner,
 		&j.Duplicates, &j.list, &targets, &j.segments, &j.located, &j.bytes, &counts, &spillPath, &spilled, &spec)
 	if err != nil {
 		return j, err
 	}
 	j.Created, j.Started, j.Finished = fromNanos(created), fromNanos(started), fromNanos(finished)
+	j.touched = fromNanos(touched)
 	n, err := targetsIn(targets)
 	if err != nil {
 		return j, err
@@ -106,7 +108,10 @@ func (s *Store) scanJob(rows *sql.Rows) (j jobRow, err error) {
 		return j, fmt.Errorf("counts of job %s: %w", j.ID, err)
 	}
 	j.Ledger = j.counts.Ledger
-	j.counts.SpillPath, j.counts.Spilled = spillPath, spilled
+	j.counts.Spilled = spilled
+	if spillPath != "" {
+		j.counts.SpillPaths = strings.Split(spillPath, "\n")
+	}
 	j.counts.Stored = j.Ledger.Ended() - spilled
 	if owner.Valid {
 		if err := json.Unmarshal([]byte(owner.String), &j.Owner); err != nil {

@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"fmt"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -48,9 +49,12 @@ func startOf(pid int) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	fs := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
-	if len(fs) < 20 {
-		return 0, fmt.Errorf("stat of process %d: %d fields", pid, len(fs))
+	cols := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
+	if len(cols) < 20 {
+		return 0, fmt.Errorf("stat of process %d: %d fields", pid, len(cols))
 	}
-	return strconv.ParseUint(string(fs[19]), 10, 64)
+	if state := string(cols[0]); state == "Z" || state == "X" {
+		return 0, fmt.Errorf("process %d has ended: %w", pid, fs.ErrNotExist)
+	}
+	return strconv.ParseUint(string(cols[19]), 10, 64)
 }

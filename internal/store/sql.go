@@ -20,7 +20,7 @@ const (
 	sqlList        = `SELECT hash, len, recipe, buckets FROM list WHERE num = ?`
 	sqlChunk       = `SELECT data FROM list_chunk WHERE id = ?`
 
-	jobColumns = `num, id, state, why, created, started, finished, user, command, owner, duplicates,
+	jobColumns = `num, id, state, why, created, started, finished, touched, user, command, owner, duplicates,
 		list, targets, segments, located, bytes, counts, spill, spilled, spec`
 	sqlJobs      = `SELECT ` + jobColumns + ` FROM job WHERE `
 	sqlJobsOrder = ` ORDER BY num DESC LIMIT ?`
@@ -48,6 +48,13 @@ const (
 	sqlReserve           = `INSERT INTO reservation (id, data) VALUES (?, ?)`
 	sqlDeleteReservation = `DELETE FROM reservation WHERE id >= ? AND id < ?`
 	sqlReservations      = `SELECT id, data FROM reservation WHERE id >= ? AND id < ? ORDER BY id LIMIT ?`
+
+	sqlLookup   = `SELECT data FROM list_lookup WHERE id = ?`
+	sqlClaim    = `UPDATE job SET owner = ? WHERE num = ? AND owner = ? AND gone = 0`
+	sqlFinished = `SELECT num, id, finished, spill FROM job WHERE owner IS NULL AND gone = 0 ORDER BY num`
+	sqlHidden   = `SELECT num, id FROM job WHERE gone = 1`
+	sqlUnsealed = `SELECT num, writer FROM list WHERE writer IS NOT NULL`
+	sqlPageSize = `PRAGMA page_size`
 
 	sqlHideJob            = `UPDATE job SET gone = 1 WHERE num = ?`
 	sqlDeleteJob          = `DELETE FROM job WHERE num = ? RETURNING list`

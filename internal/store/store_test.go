@@ -41,7 +41,7 @@ func TestJobComesBack(t *testing.T) {
 		}
 	}
 	c, err := s.Counts(t.Context(), job.ID)
-	if err != nil || c.Codes[200] != 12_345 || c.Stored != 12_345 || c.SpillPath != "" {
+	if err != nil || c.Codes[200] != 12_345 || c.Stored != 12_345 || c.SpillPaths != nil {
 		t.Errorf("counts %+v, %v", c, err)
 	}
 }

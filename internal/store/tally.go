@@ -14,10 +14,10 @@ type Counts struct {
 	Codes map[int]int
 	// Reasons counts the results that are not OK by their reason.
 	Reasons map[string]int
-	// Stored is how many results the store has, Spilled how many are in SpillPath instead.
+	// Stored is how many results the store has, Spilled how many it could not take.
 	Stored, Spilled int
-	// SpillPath is the file with the results that the store could not take; "" when it took all.
-	SpillPath string
+	// SpillPaths are the files that the job's results were written to when the store failed.
+	SpillPaths []string
 }
 
 // maxTally bounds the distinct codes and reasons that are counted one by one; the
