@@ -2,6 +2,7 @@ package dial
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 
@@ -19,6 +20,9 @@ const (
 func canonical(host string) (string, *Error) {
 	ascii, lower := asciiLower(host)
 	if !ascii {
+		if !utf8.ValidString(host) {
+			return "", badName(host, "a name is UTF-8")
+		}
 		a, err := idna.Lookup.ToASCII(host)
 		if err != nil {
 			return "", badName(host, err.Error())

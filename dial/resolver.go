@@ -168,18 +168,24 @@ func (r *Resolver) query(ctx context.Context, k key) (netip.Addr, *Error) {
 func (r *Resolver) ask(ctx context.Context, network, host string) (netip.Addr, *Error) {
 	as, err := r.std.LookupNetIP(ctx, network, host)
 	if err != nil {
-		return netip.Addr{}, lookupError(err, host)
+		return netip.Addr{}, r.lookupError(err, host)
 	}
 	return slices.MinFunc(as, netip.Addr.Compare).Unmap(), nil
 }
 
 // lookupError classifies what package net says. An address of the other family only, as the
-// hosts file may give, is an AddrError there.
-func lookupError(err error, host string) *Error {
+// hosts file may give, is an AddrError there. It names the server of resolv.conf even when
+// another was asked.
+func (r *Resolver) lookupError(err error, host string) *Error {
 	if _, ok := errors.AsType[*net.AddrError](err); ok {
 		e := failed(muster.FailDNS, reasonNoHost, false, err)
 		e.Detail = "lookup " + host + ": no address of the wanted family"
 		return e
+	}
+	if e, ok := errors.AsType[*net.DNSError](err); ok && r.Server != "" {
+		named := *e
+		named.Server = r.Server
+		err = &named
 	}
 	return Classify(err, PhaseResolve)
 }

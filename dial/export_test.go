@@ -1,0 +1,19 @@
+package dial
+
+// CachedNames returns how many answers r keeps.
+func CachedNames(r *Resolver) int {
+	n := 0
+	for i := range r.cache.shards {
+		s := &r.cache.shards[i]
+		s.mu.Lock()
+		n += len(s.entries)
+		s.mu.Unlock()
+	}
+	return n
+}
+
+// ParsePortRange is parsePortRange.
+var ParsePortRange = parsePortRange
+
+// Exhausted makes b believe that the system refused a descriptor that it had given out.
+func Exhausted(b *Budget) { b.exhausted() }
