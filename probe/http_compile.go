@@ -166,10 +166,14 @@ func (c *compiler) secret(name, ref string) muster.Secret {
 		return muster.Secret{}
 	}
 	s, err := c.parser.Secret(ref)
-	if err == nil {
-		err = checkHeaderValue(name+" "+ref, s.Reveal())
-	}
 	c.add(err)
+	return s
+}
+
+// headerSecret is a secret that goes into a header field.
+func (c *compiler) headerSecret(name, ref string) muster.Secret {
+	s := c.secret(name, ref)
+	c.add(checkHeaderValue(name+" "+ref, s.Reveal()))
 	return s
 }
 
@@ -180,7 +184,7 @@ func (c *compiler) address() {
 	p.host = c.parseIf("host", h.Host)
 	p.sni = c.parseIf("tls server_name", h.TLS.ServerName)
 	p.proxy = c.parseIf("proxy", h.Proxy)
-	p.proxyPW = c.secret("proxy_password", h.ProxyPassword)
+	p.proxyPW = c.headerSecret("proxy_password", h.ProxyPassword)
 	if isTemplate(h.URL) {
 		p.url.text = c.parse("url", h.URL)
 		p.url.isPath = h.URL[0] == '/' || h.URL[0] == '?'
@@ -239,10 +243,10 @@ func (c *compiler) login() {
 	switch {
 	case h.User != "":
 		c.p.fields = append(c.p.fields, field{
-			name: "Authorization", value: c.parse("user", h.User), basic: true, prefix: "Basic ", secret: c.secret("password", h.Password),
+			name: "Authorization", value: c.parse("user", h.User), basic: true, prefix: "Basic ", secret: c.headerSecret("password", h.Password),
 		})
 	case h.Bearer != "":
-		c.p.fields = append(c.p.fields, field{name: "Authorization", prefix: "Bearer ", secret: c.secret("bearer", h.Bearer)})
+		c.p.fields = append(c.p.fields, field{name: "Authorization", prefix: "Bearer ", secret: c.headerSecret("bearer", h.Bearer)})
 	}
 }
 

@@ -189,6 +189,10 @@ func (x *exchange) runOn(ctx context.Context, c *keptConn, r *muster.Result) (ag
 	if cancel(ctx, r) {
 		return false
 	}
+	if c.key.https && isTLSError(err) {
+		failTLS(r, err)
+		return false
+	}
 	fail(r, err)
 	stale := c.reused && !x.resp.begun() && r.Failure == muster.FailReset
 	return stale && (!r.Sent || x.p.env.Repeat == muster.RepeatSafe)

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -249,16 +248,6 @@ func failStd(r *muster.Result, err error) {
 		err = errHeadTooLarge
 	}
 	fail(r, err)
-}
-
-func isTLSError(err error) bool {
-	if strings.HasPrefix(err.Error(), "tls: ") || strings.HasPrefix(err.Error(), "remote error: tls") ||
-		strings.Contains(err.Error(), "server gave HTTP response to HTTPS client") {
-		return true
-	}
-	_, verify := errors.AsType[*tls.CertificateVerificationError](err)
-	_, record := errors.AsType[tls.RecordHeaderError](err)
-	return verify || record
 }
 
 // dialHop dials for the hop in ctx.

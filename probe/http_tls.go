@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -82,6 +83,25 @@ func failTLS(r *muster.Result, err error) {
 	}
 }
 
+// remoteAlert returns the alert by which the peer ended the connection, or nil.
+func remoteAlert(err error) error {
+	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "remote error" {
+		return e.Err
+	}
+	return nil
+}
+
+// isTLSError reports whether err is TLS's own, in whichever phase it came: a TLS 1.3 server refuses a client's
+// certificate after the handshake.
+func isTLSError(err error) bool {
+	if strings.HasPrefix(err.Error(), "tls: ") || strings.Contains(err.Error(), "server gave HTTP response to HTTPS client") {
+		return true
+	}
+	_, verify := errors.AsType[*tls.CertificateVerificationError](err)
+	_, record := errors.AsType[tls.RecordHeaderError](err)
+	return verify || record || remoteAlert(err) != nil
+}
+
 // tlsReason groups handshake errors.
 func tlsReason(err error) string {
 	var (
@@ -89,7 +109,6 @@ func tlsReason(err error) string {
 		name    x509.HostnameError
 		invalid x509.CertificateInvalidError
 		record  tls.RecordHeaderError
-		alert   tls.AlertError
 	)
 	switch {
 	case errors.As(err, &unknown):
@@ -100,10 +119,11 @@ func tlsReason(err error) string {
 		return "certificate expired or not yet valid"
 	case errors.As(err, &invalid):
 		return "certificate invalid"
-	case errors.As(err, &record):
+	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		return "peer does not speak tls"
-	case errors.As(err, &alert):
-		return "tls alert: " + alert.Error()
+	}
+	if alert := remoteAlert(err); alert != nil {
+		return alert.Error()
 	}
 	return "tls handshake"
 }

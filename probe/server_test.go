@@ -130,6 +130,7 @@ func faultCases() []faultCase {
 	drip := func(c *net.TCPConn) {
 		tick := time.NewTicker(20 * time.Millisecond)
 		defer tick.Stop()
+		http.ReadRequest(bufio.NewReader(c))
 		io.WriteString(c, okHead+"Content-Length: 100000\r\n\r\n")
 		for range tick.C {
 			if _, err := io.WriteString(c, "x"); err != nil {
