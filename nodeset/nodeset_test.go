@@ -52,6 +52,7 @@ func TestNames(t *testing.T) {
 			strings.Repeat("a1", 34) + "," + strings.Repeat("a1", 33) + "a2",
 		},
 		{"percent", "50%1 50%2 %s1 %%s1", nil, "%%s1,%s1,50%[1-2]"},
+		{"rectangles that only merge", "r1c1d1,r1c1d2,r1c2d1,r2c1d1,r2c1d2,r2c2d2", nil, "r[1-2]c1d[1-2],r1c2d1,r2c2d2"},
 		{"a few ports, many hosts", "w1:1,w2:1,w3:1,w2:2,w3:2,w4:2,w5:2", nil, "w[2-5]:2,w[1-3]:1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
