@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/csv"
 	"errors"
@@ -29,6 +30,7 @@ type client struct {
 	args  []string
 	state bool // gets a fresh MUSTER_STATE_DIR
 	timed bool // runs for a time; the server's count tells how much it did
+	n     int  // exchanges, if fewer than the case's
 }
 
 func (s *settings) chosen() []benchCase {
@@ -62,13 +64,22 @@ func freshClients(n int) func(*tools, *server) ([]client, error) {
 			{name: "netpool (net/http)", args: []string{t.netpool, "-p", port, "-n", count, "-w", strconv.Itoa(min(n, 500))}},
 		}
 		if t.curl != "" {
-			cs = append(cs, client{name: "curl -Z", args: []string{
-				t.curl, "-q", "-sS", "-Z", "--parallel-max", "300", "--parallel-immediate", "-H", "Connection: close",
-				"-o", "/dev/null", "http://" + targets + ":" + port + "/status",
-			}})
+			cs = append(cs, curl(t, min(n, curlTargets), port))
 		}
 		return append(cs, musterFresh(t, targets, port)...), nil
 	}
+}
+
+// curlTargets bounds the transfers of one curl -Z, whose time per transfer grows
+// with their number.
+const curlTargets = 10_000
+
+func curl(t *tools, n int, port string) client {
+	targets, _ := targetRange(n) // n is curlTargets or the case's, which are fine
+	return client{name: fmt.Sprintf("curl -Z (%s)", thousands(n)), n: n, args: []string{
+		t.curl, "-q", "-sS", "-Z", "--parallel-max", "300", "--parallel-immediate", "-H", "Connection: close",
+		"-o", "/dev/null", "http://" + targets + ":" + port + "/status",
+	}}
 }
 
 // millionClients are those that a million targets are for.
@@ -170,7 +181,7 @@ func (c *benchCase) rotate(ctx context.Context, t *tools, s *server, clients []c
 	for round := range c.rounds {
 		for i := range clients {
 			k := (i + round) % len(clients)
-			if failed[k] != nil {
+			if failed[k] != nil || ctx.Err() != nil {
 				continue
 			}
 			v, err := c.measure(ctx, t, s, &clients[k])
@@ -182,7 +193,7 @@ func (c *benchCase) rotate(ctx context.Context, t *tools, s *server, clients []c
 			progress(c, s, &clients[k], v)
 		}
 	}
-	return samples, errors.Join(failed...)
+	return samples, errors.Join(append(failed, ctx.Err())...)
 }
 
 // progress tells the person who waits; the table comes at the end.
@@ -216,7 +227,7 @@ func (c *benchCase) measure(ctx context.Context, t *tools, s *server, cl *client
 	if err != nil {
 		return sample{}, err
 	}
-	n := c.n
+	n := cmp.Or(cl.n, c.n)
 	if cl.timed {
 		n = told.Requests
 	}

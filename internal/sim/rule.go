@@ -83,7 +83,7 @@ func (r *Rule) condition(cond string) error {
 		}
 		r.Port = uint16(port)
 	default:
-		return fmt.Errorf("condition %q: want an address pattern, path=/..., method=... or port=...", cond)
+		return fmt.Errorf("condition %q: want an address pattern or path, method or port with a value", cond)
 	}
 	return nil
 }
