@@ -174,7 +174,6 @@ func (b *builder) addGrid(ctx context.Context, it *item, f form) error {
 	b.grids.hosts(f).addGrid(g.grid)
 	b.uniform.noteGrid(f, g.grid)
 	b.parts = append(b.parts, part{start: b.end(), n: int(g.len()), grid: g})
-	g.note(b.digest)
 	return nil
 }
 

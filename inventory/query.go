@@ -185,9 +185,11 @@ func (q *Query) finish(b *builder) *outcome {
 	f.uniform.mixed = f.uniform.mixed || q.Each != nil
 	o := &outcome{f, b.listed, b.excluded, b.unselected, f.n}
 	for _, p := range b.parts {
-		if p.grid == nil {
-			b.digest.Write(binary.AppendUvarint([]byte("rows"), uint64(p.n)))
+		if p.grid != nil {
+			p.grid.note(b.digest)
+			continue
 		}
+		b.digest.Write(binary.AppendUvarint([]byte("rows"), uint64(p.n)))
 	}
 	b.digest.Write(b.spool.digest.Sum(nil))
 	if q.Limit != (muster.Size{}) {
