@@ -55,10 +55,7 @@ func (r *Resolver) init() {
 	r.once.Do(func() {
 		r.slots = make(chan struct{}, orDefault(r.Concurrency, DefaultLookups))
 		r.cache.init(orDefault(r.Names, DefaultNames))
-		r.std = net.Resolver{PreferGo: true}
-		if r.Server != "" {
-			r.std.Dial = dialServer(r.Server)
-		}
+		r.std = net.Resolver{PreferGo: true, Dial: dialServer(r.Server)}
 	})
 }
 
@@ -67,17 +64,6 @@ func orDefault[T int | time.Duration](n, def T) T {
 		return def
 	}
 	return n
-}
-
-// dialServer sends every query to one server.
-func dialServer(server string) func(context.Context, string, string) (net.Conn, error) {
-	if _, _, err := net.SplitHostPort(server); err != nil {
-		server = net.JoinHostPort(server, "53")
-	}
-	return func(ctx context.Context, network, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, network, server)
-	}
 }
 
 // Lookup returns the address of a name: the numerically lowest of family 4 or 6, or for family 0 the

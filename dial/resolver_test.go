@@ -189,7 +189,12 @@ func TestLookupAbandoned(t *testing.T) {
 	r := &dial.Resolver{Server: s.addr}
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
-	wg.Go(func() { r.Lookup(ctx, "x.test.", 4) })
+	wg.Go(func() {
+		_, err := r.Lookup(ctx, "x.test.", 4)
+		if e, ok := errors.AsType[*dial.Error](err); !ok || e.Outcome != muster.Canceled {
+			t.Errorf("Lookup of the canceled = %#v, want canceled", err)
+		}
+	})
 	<-s.seen
 	for range 5 {
 		wg.Go(func() {
