@@ -149,8 +149,7 @@ func TestHuge(t *testing.T) {
 		{"record", CSV, "host,x\nweb1,\"a\nb\"\nweb2,\"", "standard input:4:1: a record from here is longer than 16 MiB: is a quote not closed?"},
 		{"element", JSON, "[\n\"", "a value larger than 16 MiB"},
 		{"value", JSONL, "\"a\"\n\"", "a value larger than 16 MiB"},
-		{"ini", AnsibleINI, "a", "larger than 256 MiB: split it"},
-		{"yaml", YAML, "a", "larger than 32 MiB: split it"},
+		{"yaml", YAML, "a", "larger than 8 MiB: split it"},
 	}
 	for _, tt := range tests {
 		in := &endless{head: tt.head}
@@ -158,6 +157,16 @@ func TestHuge(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: got %v, want %s", tt.name, err, tt.want)
 		}
+	}
+}
+
+func TestLoadLimit(t *testing.T) {
+	t.Parallel()
+	if text, err := newInput("x", strings.NewReader("12345")).load(5); string(text) != "12345" || err != nil {
+		t.Errorf("at the limit: %q, %v", text, err)
+	}
+	if _, err := newInput("x", strings.NewReader("123456")).load(5); err == nil || !strings.Contains(err.Error(), "x: larger than 0 MiB: split it") {
+		t.Errorf("beyond: %v", err)
 	}
 }
 

@@ -21,8 +21,9 @@ const (
 	MaxLine = 16 << 20
 	// MaxDocument is the largest input of the formats that are loaded.
 	MaxDocument = 256 << 20
-	// MaxYAML is the same for YAML, whose parser takes some fifty times the size of its text.
-	MaxYAML = 32 << 20
+	// MaxYAML is the same for YAML, whose parser takes about 130 times the size of
+	// its text in memory. The same inventory as JSON may be larger.
+	MaxYAML = 8 << 20
 )
 
 // sniffSize is how much of an input is looked at to tell its format.
@@ -131,7 +132,7 @@ func (in *input) load(limit int) ([]byte, error) {
 		return nil, in.readError(place{bytes.Count(buf.Bytes(), []byte("\n")) + 1, 0}, err)
 	}
 	if buf.Len() > limit {
-		return nil, in.errorf(place{}, "larger than %d MiB: split it, or turn it into lines, csv or jsonl, which stream", limit>>20)
+		return nil, in.errorf(place{}, "larger than %d MiB: split it, or turn it into lines, csv or jsonl, which stream (and YAML into JSON)", limit>>20)
 	}
 	return buf.Bytes(), nil
 }

@@ -80,7 +80,7 @@ func (j *jsonReader) unread() error {
 
 // want takes the next byte past white space; what says what may come.
 func (j *jsonReader) want(what string) (c byte, at place, err error) {
-	c, ok, err := j.peek()
+	_, ok, err := j.peek()
 	at = j.next
 	if err == nil && !ok {
 		err = j.in.errorf(at, "the JSON ends too early: want %s", what)

@@ -90,7 +90,7 @@ func TestMemory(t *testing.T) {
 		format, head, row, tail string
 	}{
 		{million, Lines, "", "web%07d.example.com:8080 # r%d\n", ""},
-		{million, CSV, "host,rack\n", "web%07d.example.com,r%d\n", ""},
+		{million / 4, CSV, "host,rack\n", "web%07d.example.com,r%d\n", ""},
 		{million / 4, JSONL, "", "{\"host\":\"web%07d\",\"rack\":\"r%d\"}\n", ""},
 		{million / 4, JSON, "[\"first\"", ",{\"host\":\"web%07d\",\"rack\":\"r%d\"}\n", "]"},
 		{million / 4, PrometheusSD, "[{\"targets\":[]}", ",{\"targets\":[\"web%07d\"],\"labels\":{\"rack\":\"r%d\"}}\n", "]"},
