@@ -1,3 +1,5 @@
+//go:build linux
+
 package dial_test
 
 import (

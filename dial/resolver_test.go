@@ -189,7 +189,9 @@ func TestLookupAbandoned(t *testing.T) {
 	r := &dial.Resolver{Server: s.addr}
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
+	ended := make(chan struct{})
 	wg.Go(func() {
+		defer close(ended)
 		_, err := r.Lookup(ctx, "x.test.", 4)
 		if e, ok := errors.AsType[*dial.Error](err); !ok || e.Outcome != muster.Canceled {
 			t.Errorf("Lookup of the canceled = %#v, want canceled", err)
@@ -204,6 +206,7 @@ func TestLookupAbandoned(t *testing.T) {
 		})
 	}
 	cancel()
+	<-ended
 	close(release)
 	wg.Wait()
 }
