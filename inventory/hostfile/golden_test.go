@@ -135,6 +135,30 @@ func TestBrokenOff(t *testing.T) {
 	}
 }
 
+// An error before the first byte is not lost to the look at the head.
+func TestFirstRead(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("the disk is gone")
+	rows, err := collect(t.Context(), Reader{Path: "-", Stdin: &hiccup{strings.NewReader("web1\n"), broken}})
+	if len(rows) != 0 || !errors.Is(err, broken) {
+		t.Errorf("%v, %v", rows, err)
+	}
+}
+
+// hiccup fails once.
+type hiccup struct {
+	io.Reader
+	err error
+}
+
+func (h *hiccup) Read(p []byte) (int, error) {
+	if err := h.err; err != nil {
+		h.err = nil
+		return 0, err
+	}
+	return h.Reader.Read(p)
+}
+
 type randomReader struct {
 	r    io.Reader
 	rand *rand.Rand

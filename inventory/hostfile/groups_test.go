@@ -246,13 +246,24 @@ func TestCommandsOnce(t *testing.T) {
 // A command that hangs dies with all its children, and is asked again.
 func TestCommandTimeout(t *testing.T) {
 	t.Parallel()
-	g, runs := counted(t, "sleep 1000 | cat")
-	g.Timeout = 50 * time.Millisecond
+	g, runs := counted(t, "sleep 1000 > alive & wait")
+	g.Timeout = time.Second
+	alive := filepath.Join(filepath.Dir(g.ClusterShell[0]), "alive")
+	if err := syscall.Mkfifo(alive, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for range 2 {
-		_, err := g.Group(t.Context(), "", "x")
-		if muster.KindOf(err) != muster.KindUnavailable || !strings.Contains(err.Error(), "no answer within 50ms") {
-			t.Errorf("got %v", err)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			_, err := g.Group(t.Context(), "", "x")
+			if muster.KindOf(err) != muster.KindUnavailable || !strings.Contains(err.Error(), "no answer within 1s") {
+				t.Errorf("got %v", err)
+			}
+		})
+		if _, err := os.ReadFile(alive); err != nil { // ends when the last child that could write is gone
+			t.Error(err)
 		}
+		wg.Wait()
 	}
 	if runs() != 2 {
 		t.Errorf("%d runs, want 2", runs())
