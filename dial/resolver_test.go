@@ -198,17 +198,34 @@ func TestLookupAbandoned(t *testing.T) {
 		}
 	})
 	<-s.seen
-	for range 5 {
+	waiting := make(chan struct{}, 5)
+	for range cap(waiting) {
 		wg.Go(func() {
-			if a, err := r.Lookup(t.Context(), "x.test.", 4); err != nil || a.String() != "10.0.0.1" {
+			ctx := &noticingContext{Context: t.Context(), asked: waiting}
+			if a, err := r.Lookup(ctx, "x.test.", 4); err != nil || a.String() != "10.0.0.1" {
 				t.Errorf("Lookup = %v, %v", a, err)
 			}
 		})
+	}
+	for range cap(waiting) {
+		<-waiting
 	}
 	cancel()
 	<-ended
 	close(release)
 	wg.Wait()
+}
+
+// noticingContext tells when its Done is first asked for: when its owner begins to wait.
+type noticingContext struct {
+	context.Context
+	once  sync.Once
+	asked chan<- struct{}
+}
+
+func (c *noticingContext) Done() <-chan struct{} {
+	c.once.Do(func() { c.asked <- struct{}{} })
+	return c.Context.Done()
 }
 
 func TestLookupBoundsMemory(t *testing.T) {
