@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
@@ -45,7 +46,7 @@ func summarize(name, server string, all [][]sample, k, pool int) row {
 		rss: of(func(s sample) float64 { return s.rss }), idle: of(func(s sample) float64 { return s.idle }),
 		serverEach: of(func(s sample) float64 { return s.serverEach }), other: of(func(s sample) float64 { return s.other }),
 	}}
-	byWall := func(a, b sample) int { return int(1e9 * (a.wall - b.wall)) }
+	byWall := func(a, b sample) int { return cmp.Compare(a.wall, b.wall) }
 	r.spread = 100 * (slices.MaxFunc(mine, byWall).wall - slices.MinFunc(mine, byWall).wall) / r.wall
 	r.overFloor = ratio(mine, all[0], func(s sample) float64 { return 1 / s.rate })
 	if pool >= 0 {
@@ -93,8 +94,19 @@ func writeTable(out io.Writer, rows []row) error {
 			long(r, "%.0f %%", r.idle), long(r, "%.0f %%", r.other), times(r.overFloor), times(r.ofPool),
 		})
 	}
-	return writeMarkdown(out, table)
+	if err := writeMarkdown(out, table); err != nil {
+		return err
+	}
+	worst := slices.MaxFunc(rows, func(a, b row) int { return cmp.Compare(a.other, b.other) }).other
+	if worst <= quiet || rows[0].wall < 0.1 {
+		return nil
+	}
+	_, err := fmt.Fprintf(out, "\nThe machine was not quiet: other processes took up to %.0f %% of a core. Repeat before relying on these.\n", worst)
+	return err
 }
+
+// quiet is the load of others, in percent of a core, that does no harm.
+const quiet = 20
 
 // long formats a figure that needs a run of some length to mean anything.
 func long(r row, format string, v float64) string {
