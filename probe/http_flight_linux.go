@@ -15,7 +15,8 @@ type flight struct {
 	slot    int32
 	fd      int // -1 while unused
 	phase   dial.Phase
-	watched bool
+	watched bool // on the epoll instance
+	edge    bool // edge-triggered: what is left unread is not announced again
 	t       muster.Target
 	r       muster.Result
 	resp    response
@@ -25,6 +26,9 @@ type flight struct {
 	whole   link // in the timeline of attempts
 	part    link // in the timeline of the current phase
 }
+
+// bothEdges asks for a socket's changes, not its state.
+const bothEdges = syscall.EPOLLIN | syscall.EPOLLOUT | syscall.EPOLLRDHUP | 1<<31 // EPOLLET
 
 // start begins the exchange with t, which a local resource has kept waiting since the given time, zero for not
 // at all: waiting is no part of the attempt. It returns false when t was parked.
@@ -56,7 +60,9 @@ func (l *eventLoop) start(t muster.Target, since time.Time) bool {
 	if !connected {
 		f.phase = dial.PhaseConnect
 		l.connecting.add(l, f)
-		l.watch(f, syscall.EPOLLOUT)
+		// Edge-triggered for both, the socket need not be registered again once it is connected.
+		f.edge = true
+		l.watch(f, bothEdges)
 		return true
 	}
 	f.r.Timings.Connect = l.now() - f.began
@@ -104,7 +110,7 @@ func (l *eventLoop) newFlight(t muster.Target, r muster.Result, fd int) *flight 
 		f = &flight{slot: int32(len(l.flights))}
 		l.flights = append(l.flights, f)
 	}
-	f.fd, f.phase, f.watched, f.t, f.r, f.out = fd, dial.PhaseExchange, false, t, r, nil
+	f.fd, f.phase, f.watched, f.edge, f.t, f.r, f.out = fd, dial.PhaseExchange, false, false, t, r, nil
 	f.began = r.Started.Sub(l.born)
 	f.resp.reset(l.p.response)
 	l.total.add(l, f)
@@ -154,7 +160,7 @@ func (l *eventLoop) write(f *flight) {
 	f.written = l.now()
 	if no != 0 && no != syscall.EAGAIN {
 		// A server that refuses early may have answered before it closed.
-		if !l.read(f) {
+		if !l.read(f, true) {
 			l.failed(f, os.NewSyscallError("write", no))
 		}
 		return
@@ -165,10 +171,14 @@ func (l *eventLoop) write(f *flight) {
 	}
 	if n < len(l.req.raw) {
 		f.out = append(f.out, l.req.raw[n:]...)
-		l.watch(f, syscall.EPOLLIN|syscall.EPOLLOUT)
-		return
 	}
-	l.watch(f, syscall.EPOLLIN)
+	switch {
+	case f.edge:
+	case len(f.out) > 0:
+		l.watch(f, syscall.EPOLLIN|syscall.EPOLLOUT)
+	default:
+		l.watch(f, syscall.EPOLLIN)
+	}
 }
 
 func (l *eventLoop) writeRest(f *flight) {
@@ -182,14 +192,21 @@ func (l *eventLoop) writeRest(f *flight) {
 	}
 	f.r.Sent = true
 	f.written = l.now()
-	if f.out = f.out[n:]; len(f.out) == 0 {
-		f.out = nil
+	if f.out = f.out[n:]; len(f.out) > 0 {
+		if f.edge {
+			l.watch(f, bothEdges)
+		}
+		return
+	}
+	f.out = nil
+	if !f.edge {
 		l.watch(f, syscall.EPOLLIN)
 	}
 }
 
-// read takes what has arrived and reports whether the exchange is over.
-func (l *eventLoop) read(f *flight) bool {
+// read takes what has arrived and reports whether the exchange is over. ended says that the peer's direction has,
+// which is not announced again behind an edge.
+func (l *eventLoop) read(f *flight, ended bool) bool {
 	for range readsInRow {
 		n, no := rawRead(f.fd, l.buf)
 		switch {
@@ -216,9 +233,12 @@ func (l *eventLoop) read(f *flight) bool {
 		if head && f.resp.state != inHead {
 			l.inBody(f)
 		}
-		if n < len(l.buf) {
-			return false
+		if n < len(l.buf) && !(f.edge && ended) {
+			return false // all that had come, and what comes next is announced
 		}
+	}
+	if f.edge {
+		l.watch(f, bothEdges) // announces what is left
 	}
 	return false
 }

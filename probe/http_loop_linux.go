@@ -301,7 +301,8 @@ func (l *eventLoop) handle(ev *syscall.EpollEvent) {
 		l.connected(f)
 		return
 	}
-	if ev.Events&(syscall.EPOLLIN|syscall.EPOLLHUP|syscall.EPOLLERR) != 0 && l.read(f) {
+	const ended = syscall.EPOLLRDHUP | syscall.EPOLLHUP | syscall.EPOLLERR
+	if ev.Events&(syscall.EPOLLIN|ended) != 0 && l.read(f, ev.Events&ended != 0) {
 		return
 	}
 	if len(f.out) > 0 && ev.Events&syscall.EPOLLOUT != 0 {

@@ -244,8 +244,11 @@ func failStd(r *muster.Result, err error) {
 		failTLS(r, err)
 		return
 	}
-	if strings.Contains(err.Error(), "response headers exceeded") {
+	switch text := err.Error(); {
+	case strings.Contains(text, "response headers exceeded"):
 		err = errHeadTooLarge
+	case strings.Contains(text, "server closed idle connection"):
+		err = errNoAnswer // before the request was written, which is no idling to us
 	}
 	fail(r, err)
 }
