@@ -5,7 +5,6 @@ import (
 	"errors"
 	"math/bits"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"github.com/musterhq/muster"
@@ -237,11 +236,4 @@ func (g grid) clip(out []span, run span, at uint64) []span {
 		out = append(out, span{s.lo - at + run.lo, s.hi - at + run.lo})
 	}
 	return out
-}
-
-// equal reports whether two grids hold the same hosts in the same order and form.
-func (g grid) equal(o grid) bool {
-	return g.shape == o.shape && g.len() == o.len() && slices.EqualFunc(g.dims, o.dims, func(a, b ranges) bool {
-		return slices.Equal(a.spans, b.spans)
-	})
 }

@@ -51,6 +51,9 @@ func (b *builder) end() int {
 // add takes the next item.
 func (b *builder) add(ctx context.Context, it item) error {
 	f := it.form.withDefaults(b.scheme, b.port)
+	if b.listed%4096 == 0 && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	switch {
 	case it.single():
 		return b.addOne(&it, f, it.host)
@@ -147,7 +150,7 @@ func (b *builder) addGrid(ctx context.Context, it *item, f form) error {
 		return b.spelledOut(ctx, it, f)
 	}
 	cut, err := b.cut(it, f)
-	if errors.Is(err, errTooComplex) && it.len() <= 16*maxListed {
+	if errors.Is(err, errTooComplex) && it.len() <= maxListed {
 		return b.addEach(ctx, it, f)
 	}
 	if err != nil {
@@ -183,12 +186,4 @@ func (b *builder) spelledOut(ctx context.Context, it *item, f form) error {
 		return invalid(fmt.Errorf("-l looks at each of %d targets: name a smaller range", it.len()))
 	}
 	return b.addEach(ctx, it, f)
-}
-
-// ended returns ctx's error once it has one.
-func ended(ctx context.Context) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return nil
 }

@@ -98,11 +98,6 @@ func (f form) general() [8]form {
 	return fs
 }
 
-// covers reports whether a pattern of form f matches targets of form t.
-func (f form) covers(t form) bool {
-	return (f.scheme == "" || f.scheme == t.scheme) && (f.port == 0 || f.port == t.port) && (f.path == "" || f.path == t.path)
-}
-
 // cleanPath checks a URL's path and query, and drops the fragment, which is never sent.
 func cleanPath(s string) (string, error) {
 	s, _, _ = strings.Cut(s, "#")

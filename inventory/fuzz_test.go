@@ -3,6 +3,7 @@ package inventory_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/musterhq/muster/inventory"
 )
@@ -17,7 +18,11 @@ func FuzzTargets(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, set string) {
 		g := groups{"group": "web[1-3],x:80", "a": "a[1-5]"}
+		begun := time.Now()
 		list, err := inventory.Freeze(t.Context(), inventory.Query{Sets: []string{set}, Resolver: g})
+		if d := time.Since(begun); d > 2*time.Second {
+			t.Fatalf("%q took %v: %v", set, d, err)
+		}
 		if err != nil {
 			return
 		}

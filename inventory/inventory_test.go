@@ -168,6 +168,8 @@ func TestSetErrors(t *testing.T) {
 		{"://x", 1, "scheme"},
 		{"https://u:p@h/", 9, "credentials"},
 		{"http://h/%zz", 9, "%25"},
+		{"[::1]x", 6, "follows the host"},
+		{"10.0.0.0/16/8", 12, "length of a prefix"},
 		{"a&!b", 3, "follows"},
 		{"!b", 1, "nothing before"},
 		{"a,b!", 5, "nothing follows"},

@@ -91,8 +91,23 @@ func splitTerm(text string) (a address, err error) {
 			return a, behind(a.portsAt, errors.New("nothing follows the colon: write a port from 1 to 65535, or leave the colon out"))
 		}
 	}
-	a.form.path, err = cleanPath(rest)
-	return a, behind(len(text)-len(rest), err)
+	at := len(text) - len(rest)
+	if rest != "" && strings.IndexByte("/?#", rest[0]) < 0 {
+		return a, behind(at, fmt.Errorf("%q follows the host: want a port, a path or the end", rest))
+	}
+	if a.form.path, err = cleanPath(rest); err == nil && a.looksLikePrefix() {
+		err = fmt.Errorf("%q behind an address reads as the length of a prefix: write a scheme or a port", a.form.path)
+	}
+	return a, behind(at, err)
+}
+
+// looksLikePrefix reports whether the canonical address would be read as a prefix.
+func (a address) looksLikePrefix() bool {
+	if a.form.scheme != "" || a.ports != "" || a.form.path == "" || !(a.bare || isAddressText(a.host) || strings.Contains(a.host, "/")) {
+		return false
+	}
+	first := a.form.path[1:]
+	return isDigits(first[:endOf(first, ":/?#")])
 }
 
 // cutHost takes the host off the front of rest.
