@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/netip"
@@ -130,7 +132,10 @@ func (s *Server) release() {
 func (s *Server) serve(ctx context.Context) {
 	defer close(s.done)
 	defer s.cancel()
-	admin := http.Server{Handler: s.adminHandler(), ReadHeaderTimeout: 10 * time.Second}
+	admin := http.Server{
+		Handler: s.adminHandler(), ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog: log.New(io.Discard, "", 0), // a shortage of descriptors is in the counters
+	}
 	errs := make([]error, len(s.engine)+1)
 	var wg sync.WaitGroup
 	for i, e := range s.engine {

@@ -14,6 +14,9 @@ import (
 
 const continueLine = "HTTP/1.1 100 Continue\r\n\r\n"
 
+// handshakeLimit ends TLS handshakes that do not come to an end.
+const handshakeLimit = 10 * time.Second
+
 // errGone is the end of a connection that the client left in mid-exchange.
 var errGone = errors.New("client left")
 
@@ -142,7 +145,7 @@ func (c *session) converse(config *tls.Config) error {
 	}
 	if config != nil {
 		t := tls.Server(c.raw, config)
-		_ = c.raw.SetDeadline(time.Now().Add(c.srv.fleet.idle()))
+		_ = c.raw.SetDeadline(time.Now().Add(handshakeLimit))
 		if t.Handshake() != nil {
 			return errGone
 		}
