@@ -19,10 +19,9 @@ func BenchmarkApply(b *testing.B) {
 		{"all", "status == 200 && v == vars.want && any(json.list, # == 3)", []string{"v=$.version", "s=header:server"}},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			j, t, kept := compile(b, c.expect, c.rules...), target(), answer()
+			j, t, r := compile(b, c.expect, c.rules...), target(), answer()
 			b.ReportAllocs()
 			for b.Loop() {
-				r := kept
 				if j.Apply(t, &r); r.Outcome != muster.OK {
 					b.Fatal(r.Reason)
 				}

@@ -165,7 +165,8 @@ func compareNumbers(a, b any) int {
 	return bigNumber(a).Cmp(bigNumber(b))
 }
 
-// bigNumber is exact for every integer of up to 1,200 digits.
+// bigNumber is exact for every integer of up to 1,200 digits; beyond 10^600,000,000
+// numbers are infinite.
 func bigNumber(v any) *big.Float {
 	f := new(big.Float).SetPrec(4096)
 	switch v := v.(type) {
@@ -174,7 +175,9 @@ func bigNumber(v any) *big.Float {
 	case int64:
 		f.SetInt64(v)
 	case json.Number:
-		f.Parse(string(v), 10) // the number's syntax was checked; out of range it is infinite
+		if _, _, err := f.Parse(string(v), 10); err != nil {
+			f.SetInf(v[0] == '-') // the syntax was checked, so it is the exponent
+		}
 	}
 	return f
 }

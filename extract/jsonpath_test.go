@@ -79,6 +79,18 @@ func TestJSONPathErrors(t *testing.T) {
 	}
 }
 
+func TestNumbersBeyondFloat64(t *testing.T) {
+	t.Parallel()
+	for _, c := range []rfcCase{
+		{`[1e400,2e400,-1e99999999999999999999,1]`, "$[?@>1e399]", `[1e400,2e400]`},
+		{`[1e400,2e400]`, "$[?@==1e400]", `[1e400]`},
+		{`[-1e99999999999999999999,1e99999999999999999999,1]`, "$[?@<0]", `[-1e99999999999999999999]`},
+		{`[9007199254740993,9007199254740992.0]`, "$[?@==9007199254740992]", `[9007199254740992]`},
+	} {
+		checkRFC(t, c)
+	}
+}
+
 func TestFindGivesUp(t *testing.T) {
 	t.Parallel()
 	doc := decode(t, strings.Repeat("[", 500)+strings.Repeat("]", 500))
