@@ -58,4 +58,6 @@ func equalFold(b []byte, s string) bool {
 
 func hasPrefixFold(b []byte, s string) bool { return len(b) >= len(s) && equalFold(b[:len(s)], s) }
 
-func hasSuffixFold(b []byte, s string) bool { return len(b) >= len(s) && equalFold(b[len(b)-len(s):], s) }
+func hasSuffixFold(b []byte, s string) bool {
+	return len(b) >= len(s) && equalFold(b[len(b)-len(s):], s)
+}

@@ -2,14 +2,12 @@ package probe
 
 import (
 	"cmp"
-	"context"
 	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/musterhq/muster"
 	"github.com/musterhq/muster/vars"
@@ -333,9 +331,4 @@ func expand(dst []byte, tpl *vars.Template, t *muster.Target, redact bool) ([]by
 	}
 	s, err := tpl.Redacted(t)
 	return append(dst, s...), err
-}
-
-// timeoutContext bounds ctx by the attempt's end.
-func (p *httpProber) timeoutContext(ctx context.Context, started time.Time) (context.Context, context.CancelFunc) {
-	return context.WithDeadline(ctx, started.Add(p.env.Timeout))
 }

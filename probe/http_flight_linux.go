@@ -283,4 +283,3 @@ func (l *eventLoop) end(f *flight) bool {
 	f.resp.kept = nil
 	return true
 }
-

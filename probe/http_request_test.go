@@ -62,14 +62,21 @@ func TestRequest(t *testing.T) {
 		{"whole url", HTTP{URL: "http://{{.host}}:{{.vars.port}}/q?{{.vars.v | urlquery}}"}, row, "GET /q?a+b HTTP/1.1\nHost: web1:9000\n" + rest + "\n"},
 		{"https default port", HTTP{URL: "https://{{.host}}:443"}, row, "GET / HTTP/1.1\nHost: web1\n" + rest + "\n"},
 		{"host", HTTP{Host: "virtual.{{.host}}"}, web, "GET / HTTP/1.1\nHost: virtual.web1\n" + rest + "\n"},
-		{"headers", HTTP{Header: []Header{{Name: "User-Agent", Drop: true}, {Name: "accept", Value: "text/{{.host}}"}, {Name: "X-A", Value: "1"}, {Name: "X-A"}, {Name: "Host", Value: "h"}}},
-			web, "GET / HTTP/1.1\nHost: h\naccept: text/web1\nX-A: 1\nX-A: \nConnection: close\n\n"},
+		{
+			"headers",
+			HTTP{Header: []Header{{Name: "User-Agent", Drop: true}, {Name: "accept", Value: "text/{{.host}}"}, {Name: "X-A", Value: "1"}, {Name: "X-A"}, {Name: "Host", Value: "h"}}},
+			web, "GET / HTTP/1.1\nHost: h\naccept: text/web1\nX-A: 1\nX-A: \nConnection: close\n\n",
+		},
 		{"post", HTTP{Body: "v={{.vars.v}}"}, row, "POST /own?x HTTP/1.1\nHost: web1:81\n" + rest + "Content-Length: 5\n\nv=a b"},
 		{"empty put", HTTP{Method: "PUT"}, web, "PUT / HTTP/1.1\nHost: web1\n" + rest + "Content-Length: 0\n\n"},
 		{"raw body", HTTP{Body: "{{x", BodyRaw: true}, web, "POST / HTTP/1.1\nHost: web1\n" + rest + "Content-Length: 3\n\n{{x"},
 		{"body file", HTTP{Method: "PATCH", BodyFile: file}, row, "PATCH /own?x HTTP/1.1\nHost: web1:81\n" + rest + "Content-Length: 5\n\nn=a b"},
-		{"form", HTTP{Form: []Pair{{"a b", "{{.vars.v}}&"}, {"c", ""}}}, row,
-			"POST /own?x HTTP/1.1\nHost: web1:81\nUser-Agent: muster\nAccept: */*\nContent-Type: application/x-www-form-urlencoded\nConnection: close\nContent-Length: 13\n\na+b=a+b%26&c="},
+		{
+			"form",
+			HTTP{Form: []Pair{{"a b", "{{.vars.v}}&"}, {"c", ""}}},
+			row,
+			"POST /own?x HTTP/1.1\nHost: web1:81\nUser-Agent: muster\nAccept: */*\nContent-Type: application/x-www-form-urlencoded\nConnection: close\nContent-Length: 13\n\na+b=a+b%26&c=",
+		},
 		{"basic", HTTP{User: "{{.host}}", Password: "env:PW"}, web, "GET / HTTP/1.1\nHost: web1\nUser-Agent: muster\nAccept: */*\nAuthorization: Basic d2ViMTpzM2NyZXQ=\nConnection: close\n\n"},
 		{"bearer", HTTP{Bearer: "env:TOKEN"}, web, "GET / HTTP/1.1\nHost: web1\nUser-Agent: muster\nAccept: */*\nAuthorization: Bearer t0ken\nConnection: close\n\n"},
 		{"cookies", HTTP{Cookies: []Pair{{"a", "1"}, {"b", "{{.host}}"}}}, web, "GET / HTTP/1.1\nHost: web1\nUser-Agent: muster\nAccept: */*\nCookie: a=1; b=web1\nConnection: close\n\n"},
@@ -117,7 +124,7 @@ func TestRequestDefects(t *testing.T) {
 			t.Errorf("%s: Check finds nothing", c.reason)
 		}
 		for _, way := range paths() {
-			if way.name == "loop" && !p.Batchable(c.target) {
+			if b, ok := any(p).(muster.BatchProber); ok && way.name == "loop" && !b.Batchable(c.target) {
 				continue
 			}
 			r := way.probe(t.Context(), p, c.target)

@@ -27,8 +27,7 @@ func serveHTTP(t testing.TB, h http.HandlerFunc) muster.Target {
 
 func TestRedirects(t *testing.T) {
 	t.Parallel()
-	var other muster.Target
-	other = serveHTTP(t, func(w http.ResponseWriter, r *http.Request) {
+	other := serveHTTP(t, func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "other auth=%q", r.Header.Get("Authorization"))
 	})
 	target := serveHTTP(t, func(w http.ResponseWriter, r *http.Request) {

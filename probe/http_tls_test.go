@@ -233,4 +233,6 @@ func TestTLSFiles(t *testing.T) {
 	}
 }
 
-func serverConfig(c tls.Certificate) *tls.Config { return &tls.Config{Certificates: []tls.Certificate{c}} }
+func serverConfig(c tls.Certificate) *tls.Config {
+	return &tls.Config{Certificates: []tls.Certificate{c}}
+}

@@ -2,16 +2,12 @@ package probe
 
 import (
 	"context"
-	"sync"
-	"testing"
 
 	"github.com/musterhq/muster"
 )
 
 // feed hands out targets to one event loop, at most window at a time.
 type feed struct {
-	t       testing.TB
-	mu      sync.Mutex
 	targets []muster.Target
 	window  int
 	open    int
