@@ -116,13 +116,22 @@ func (b *builder) known(t *muster.Target, address string, f form, h host) (bool,
 	if t.ID == address && b.grids.exactly(f, h) {
 		return true, nil
 	}
-	switch b.ids.add([]byte(t.ID), []byte(address)) {
-	case seenSame:
+	switch was := b.ids.add([]byte(t.ID), []byte(address)); {
+	case was == seenSame:
 		return true, nil
-	case seenOtherAt:
+	case was == seenOtherAt, t.ID != address && b.isInGrid(t.ID):
 		return false, fmt.Errorf("the id %q is taken by another address: give each row an id of its own", t.ID)
 	}
 	return false, nil
+}
+
+// isInGrid reports whether an id of a row's own is also the address of a range's target.
+func (b *builder) isInGrid(id string) bool {
+	if len(b.grids.forms) == 0 {
+		return false
+	}
+	items, _, err := parseTerm(id)
+	return err == nil && len(items) == 1 && items[0].single() && b.grids.exactly(items[0].form, items[0].host)
 }
 
 // addDefect lists a defective row under what is known of its id.

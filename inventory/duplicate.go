@@ -96,7 +96,7 @@ func (b *builder) idsIn(spans []span, g grid, f form) []span {
 		r := g.rankAt(i)
 		buf, _ = g.appendHost(append(buf[:0], prefix...), r)
 		buf = append(buf, suffix...)
-		if b.ids.has(buf, buf) != seenNot {
+		if b.ids.has(buf, buf) == seenSame {
 			spans = append(spans, span{r, r})
 		}
 	}

@@ -23,7 +23,7 @@ func addrHost(a netip.Addr) host {
 
 // parseHost reads an address or a name and makes it canonical: lower case, no final dot.
 func parseHost(s string) (host, error) {
-	if a, err := netip.ParseAddr(s); err == nil {
+	if a, ok := parseAddr(s); ok {
 		if i := strings.IndexFunc(a.Zone(), func(r rune) bool { return r >= utf8.RuneSelf || r != '.' && !nameRune(r) }); i >= 0 {
 			return host{}, fmt.Errorf("address %q: %q cannot be in a zone", s, a.Zone()[i:])
 		}

@@ -83,6 +83,9 @@ func (b *box) bucket() (key [2]uint64, named int) {
 
 // has reports whether the region has the host in form f, or the id.
 func (r *region) has(f form, h host, id string) bool {
+	if len(r.forms)+len(r.ids) == 0 {
+		return false
+	}
 	if id != "" {
 		if _, ok := r.ids[id]; ok {
 			return true

@@ -62,11 +62,13 @@ func (r *rows) add(ctx context.Context, path string, row *hostfile.Row) error {
 		return r.defect(ctx, path, row, m, row.Err)
 	}
 	var items []item
-	x := expression{what: fmt.Sprintf("%s:%d: targets", inputName(path), row.Line), text: row.Spec}
+	x := expression{what: "targets", text: row.Spec}
 	err := r.eval(ctx, x, func(it item) error { items = append(items, it); return nil })
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	case err != nil:
+		err = muster.Errorf(muster.KindInvalid, "%s:%d: %w", inputName(path), row.Line, err)
 	case err == nil && len(items) == 0 && !strings.ContainsAny(row.Spec, "@!&^"):
 		err = errors.New("the row has no address")
 	case err == nil && row.ID != "" && (len(items) > 1 || len(items) == 1 && !items[0].single()):

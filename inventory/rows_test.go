@@ -87,6 +87,15 @@ func TestHostfileRows(t *testing.T) {
 			[]string{"gw1 rack=r1; rack=r1;"},
 		},
 		{
+			"an id that is another target's address",
+			inventory.Query{Sets: []string{"10.0.0.[1-2],10.1.0.[1-200]"}, Hostfiles: []hostfile.Reader{stdin("csv", "id,address\n10.0.0.1,a\n10.1.0.7,b\n10.1.0.8,10.1.0.8\n")}, Exclude: []string{"10.1.0.[1-6],10.1.0.[8-200]"}},
+			[]string{
+				"10.0.0.1;;", "10.0.0.2;;", "10.1.0.7;;",
+				`10.0.0.1;; the id "10.0.0.1" is taken by another address: give each row an id of its own`,
+				`10.1.0.7;; the id "10.1.0.7" is taken by another address: give each row an id of its own`,
+			},
+		},
+		{
 			"groups in a row",
 			inventory.Query{Hostfiles: []hostfile.Reader{stdin("lines", "@web!web2\n")}, Resolver: groups{"web": "web[1-3]"}},
 			[]string{"web1 group=web;;", "web3 group=web;;"},

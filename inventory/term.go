@@ -154,8 +154,17 @@ func bracketed(s string) (string, bool) {
 }
 
 func isAddressText(s string) bool {
-	_, err := netip.ParseAddr(s)
-	return err == nil
+	_, ok := parseAddr(s)
+	return ok
+}
+
+// parseAddr reads an address; names cost it nothing.
+func parseAddr(s string) (netip.Addr, bool) {
+	if s == "" || !isDigit(s[0]) && strings.IndexByte(s, ':') < 0 {
+		return netip.Addr{}, false
+	}
+	a, err := netip.ParseAddr(s)
+	return a, err == nil
 }
 
 func isAddressRange(s string) bool {
