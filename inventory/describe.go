@@ -65,7 +65,7 @@ func inputName(path string) string {
 }
 
 // emptyError says which part of the query left nothing.
-func (q *Query) emptyError(o *outcome) error {
+func (q *Query) emptyError(o *tally) error {
 	why := ""
 	switch {
 	case len(q.Sets)+len(q.Groups)+len(q.Hostfiles) == 0 && q.Each == nil:

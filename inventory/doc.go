@@ -47,7 +47,7 @@
 // # Cost
 //
 // Ranges are never expanded: duplicates between them are found by arithmetic, and
-// 10.0.0.0/8 takes some hundred bytes. Everything else goes to a spool, an unlinked
+// 10.0.0.0/8 takes about a kilobyte. Everything else goes to a spool, an unlinked
 // temporary file once it exceeds 1 MiB; a target costs some 30 bytes of memory while the
 // list is being made and 4 afterwards. A selector that looks at hosts or ids of a
 // range, and ranges that overlap in more than 2^18 pieces, spell the range out.

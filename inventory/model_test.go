@@ -94,13 +94,11 @@ func filter(ms []member, keep func(member) bool) []member {
 	return slices.DeleteFunc(slices.Clone(ms), func(m member) bool { return !keep(m) })
 }
 
-func listed(d drawn) []member { return filter(d.members, func(m member) bool { return !m.bare }) }
-
 // drawSet draws an expression and the members it lists, repetitions included.
 func drawSet(t *rapid.T) (string, []member) {
 	first := drawTerm(t)
-	text, list := first.text, listed(first)
-	operators := []string{",", ",", " ", "!", "&"}
+	text, list := first.text, slices.Clone(first.members)
+	operators := []string{",", ",", " ", "!", "&", "^"}
 	for range rapid.IntRange(0, 4).Draw(t, "terms") {
 		op, d := rapid.SampledFrom(operators).Draw(t, "operator"), drawTerm(t)
 		text += op + d.text
@@ -109,11 +107,15 @@ func drawSet(t *rapid.T) (string, []member) {
 			list = filter(list, func(m member) bool { return !d.matches(m) })
 		case "&":
 			list = filter(list, d.matches)
+		case "^":
+			left := drawn{members: list}
+			list = append(filter(list, func(m member) bool { return !d.matches(m) }),
+				filter(d.members, func(m member) bool { return !left.matches(m) })...)
 		default:
-			list = append(slices.Clip(list), listed(d)...)
+			list = append(slices.Clip(list), d.members...)
 		}
 	}
-	return text, list
+	return text, filter(list, func(m member) bool { return !m.bare })
 }
 
 func TestSetsAgreeWithAModel(t *testing.T) {

@@ -118,13 +118,13 @@ func Freeze(ctx context.Context, q Query) (*Frozen, error) {
 	return f.Frozen, nil
 }
 
-// outcome is a list with what was left out of it.
-type outcome struct {
+// tally is a list with what was left out of it.
+type tally struct {
 	*Frozen
 	listed, excluded, unselected, whole int
 }
 
-func (q *Query) freeze(ctx context.Context) (*outcome, error) {
+func (q *Query) freeze(ctx context.Context) (*tally, error) {
 	b := &builder{
 		scheme: strings.ToLower(q.Scheme), port: q.Port, exclude: &region{},
 		spool: newSpool(q.SpoolDir), ids: newIDSet(), digest: sha256.New(),
@@ -177,13 +177,13 @@ func (q *Query) fill(ctx context.Context, b *builder) (err error) {
 }
 
 // finish draws the sample and hashes the whole.
-func (q *Query) finish(b *builder) *outcome {
+func (q *Query) finish(b *builder) *tally {
 	f := &Frozen{
 		parts: b.parts, spool: b.spool, n: b.end(), describe: q.describe(),
 		duplicates: b.duplicates, defects: b.defects, uniform: b.uniform,
 	}
 	f.uniform.mixed = f.uniform.mixed || q.Each != nil
-	o := &outcome{f, b.listed, b.excluded, b.unselected, f.n}
+	o := &tally{f, b.listed, b.excluded, b.unselected, f.n}
 	for _, p := range b.parts {
 		if p.grid != nil {
 			p.grid.note(b.digest)

@@ -10,7 +10,7 @@ import (
 )
 
 // RunsFunc looks up targets of a stored run. run is "last", "last~N" or a job's
-// id or the beginning of one; what is "all", the name of an outcome or a failure, or
+// id or the beginning of one; what is "all", "not_ok", the name of an outcome or a failure, or
 // "reason=TEXT". It returns the run's frozen list and the indexes that match,
 // ascending.
 type RunsFunc func(ctx context.Context, run, what string) (muster.List, iter.Seq[int], error)
@@ -40,7 +40,7 @@ func checkWhat(what string) (string, bool) {
 		}
 		return "reason=" + reason, reason != ""
 	}
-	if what == "all" {
+	if what == "all" || what == "not_ok" {
 		return what, true
 	}
 	for _, o := range muster.Outcomes() {
@@ -60,7 +60,7 @@ func checkWhat(what string) (string, bool) {
 func (e *evaluator) run(ctx context.Context, s *scanner, t term, run, what string, yield yieldFunc) error {
 	set, ok := checkWhat(what)
 	if !ok {
-		return s.errorf(t.at, "@%s:%s: want all, ok, unexpected, failed, canceled, not_attempted, denied, invalid, lost, "+
+		return s.errorf(t.at, "@%s:%s: want all, not_ok, ok, unexpected, failed, canceled, not_attempted, denied, invalid, lost, "+
 			`a failure such as refused, or reason="…"`, run, what)
 	}
 	if e.runs == nil {
