@@ -61,7 +61,7 @@ func (p *httpProber) Batchable(t muster.Target) bool {
 func (p *httpProber) ProbeBatch(ctx context.Context, f muster.Feed) {
 	l, err := newEventLoop(ctx, p, f)
 	if err != nil {
-		refuseAll(f, err)
+		refuseAll(ctx, f, err)
 		return
 	}
 	defer l.close()
@@ -72,7 +72,7 @@ func (p *httpProber) ProbeBatch(ctx context.Context, f muster.Feed) {
 }
 
 // refuseAll ends every target as a local failure: there is no event loop.
-func refuseAll(f muster.Feed, err error) {
+func refuseAll(ctx context.Context, f muster.Feed, err error) {
 	ready := make(chan struct{}, 1)
 	f.Notify(func() {
 		select {
@@ -92,7 +92,11 @@ func refuseAll(f muster.Feed, err error) {
 			return
 		default:
 			f.Flush()
-			<-ready
+			select {
+			case <-ready:
+			case <-ctx.Done():
+				return
+			}
 		}
 	}
 }

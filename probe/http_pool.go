@@ -12,7 +12,7 @@ import (
 const (
 	// maxIdle bounds the idle connections to one server: the default cap of attempts per host.
 	maxIdle = muster.DefaultPerHost
-	// maxIdleAll bounds all of them, far below what a process has in descriptors.
+	// maxIdleAll bounds all of them, as does half of the descriptors there are.
 	maxIdleAll = 1024
 	// idleFor is how long an idle connection is worth reviving: less than the shortest keep-alive
 	// bound of the common servers (Apache: 5 s).
@@ -68,10 +68,22 @@ type idlePool struct {
 	mu     sync.Mutex
 	byKey  map[connKey][]*keptConn // the most recently used last
 	n      int
+	limit  int
 	closed bool
 }
 
-func newIdlePool() *idlePool { return &idlePool{byKey: map[connKey][]*keptConn{}} }
+func newIdlePool(limit int) *idlePool {
+	return &idlePool{byKey: map[connKey][]*keptConn{}, limit: limit}
+}
+
+// idleLimit returns how many idle connections p may hold: fresh ones must never wait for their descriptors.
+func idleLimit(p *httpProber) int {
+	if !p.env.ReuseHint {
+		return 1 // 0 would mean no limit to net/http, which keeps none then anyway
+	}
+	n, _ := p.env.Dialer.Headroom(0)
+	return max(min(maxIdleAll, n/2), 1)
+}
 
 // take returns an idle connection that still seems to be alive, or nil.
 func (ip *idlePool) take(k connKey) *keptConn {
@@ -112,7 +124,7 @@ func (ip *idlePool) pop(k connKey) *keptConn {
 func (ip *idlePool) put(c *keptConn) {
 	c.since = time.Now()
 	ip.mu.Lock()
-	keep := !ip.closed && ip.n < maxIdleAll && len(ip.byKey[c.key]) < maxIdle
+	keep := !ip.closed && ip.n < ip.limit && len(ip.byKey[c.key]) < maxIdle
 	if keep {
 		ip.byKey[c.key] = append(ip.byKey[c.key], c)
 		ip.n++

@@ -37,7 +37,7 @@ func newStdTransport(p *httpProber) *stdTransport {
 		TLSClientConfig:        p.tls.Clone(),
 		DisableKeepAlives:      !p.env.ReuseHint || p.env.Repeat == muster.RepeatNever,
 		DisableCompression:     true,
-		MaxIdleConns:           maxIdleAll,
+		MaxIdleConns:           idleLimit(p),
 		MaxIdleConnsPerHost:    maxIdle,
 		IdleConnTimeout:        idleFor,
 		ResponseHeaderTimeout:  time.Duration(p.spec.HeaderTimeout),
@@ -75,6 +75,9 @@ func (s *stdTransport) run(ctx context.Context, x *exchange, t *muster.Target, r
 	defer stop()
 	req, err := newStdRequest(httptrace.WithClientTrace(actx, h.trace()), x)
 	if err != nil {
+		if ue, ok := errors.AsType[*url.Error](err); ok {
+			err = ue.Err // its message holds the URL, which may hold a secret
+		}
 		(&defect{"invalid request", err}).result(r)
 		return
 	}
