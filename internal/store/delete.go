@@ -155,9 +155,6 @@ func (s *Store) purgeList(ctx context.Context, num int64) error {
 	})
 }
 
-// shrinkPages is how many free pages one step gives back.
-const shrinkPages = 1024
-
 // shrink gives the file's free pages back to the file system, step by step.
 func (s *Store) shrink(ctx context.Context) error {
 	for {

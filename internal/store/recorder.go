@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -140,6 +141,9 @@ func (r *Recorder) store(ctx context.Context, rs []muster.Result) error {
 	}
 	bytes := r.bytes
 	err = r.s.write(context.WithoutCancel(ctx), false, func(t *tx) error {
+		if err := r.own(t); err != nil {
+			return err
+		}
 		bytes = r.bytes
 		for i := range segs {
 			n, err := r.insert(t, r.segments+i, &segs[i], large[i])
@@ -148,10 +152,7 @@ func (r *Recorder) store(ctx context.Context, rs []muster.Result) error {
 			}
 			bytes += n
 		}
-		n, err := t.exec(sqlProgress, r.now(), r.segments+len(segs), bytes, text, r.num, r.owner)
-		if err == nil && n == 0 {
-			err = errTaken
-		}
+		_, err := t.exec(sqlProgress, r.segments+len(segs), bytes, text, r.num)
 		return err
 	})
 	if err != nil {
@@ -163,7 +164,7 @@ func (r *Recorder) store(ctx context.Context, rs []muster.Result) error {
 }
 
 // errTaken says that another process holds the job to be its own, or that it was deleted.
-var errTaken = fmt.Errorf("the job was closed or deleted by another process")
+var errTaken = errors.New("the job was closed or deleted by another process")
 
 func (r *Recorder) now() int64 { return r.cfg.now().UnixNano() }
 

@@ -18,7 +18,6 @@ import (
 // columns named below, each with its length before it. Bodies that are equal
 // are stored once per segment, large ones once per database.
 type segment struct {
-	id       int64
 	count    int
 	outcomes int64 // bit o is set when a row has outcome o
 	refs     []byte

@@ -113,7 +113,7 @@ func TestSegmentRoundTrip(t *testing.T) {
 	p := newPacker()
 	e := newSegmentEncoder(p)
 	rapid.Check(t, func(t *rapid.T) {
-		index := rapid.Permutation(slices.Collect(seq(rapid.IntRange(1, 40).Draw(t, "rows")))).Draw(t, "order")
+		index := rapid.Permutation(slices.Collect(seq(rapid.IntRange(1, 15).Draw(t, "rows")))).Draw(t, "order")
 		want := make([]muster.Result, len(index))
 		for i, n := range index {
 			want[i] = genResult(t, n)

@@ -27,8 +27,7 @@ const (
 	sqlInsertJob = `INSERT INTO job (id, state, why, created, started, finished, touched, user, command, owner,
 		duplicates, list, targets, segments, located, bytes, counts, spec)
 		VALUES (?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?, ?)`
-	sqlProgress = `UPDATE job SET touched = ?, segments = ?, bytes = ?, counts = ?
-		WHERE num = ? AND owner = ? AND gone = 0`
+	sqlProgress  = `UPDATE job SET segments = ?, bytes = ?, counts = ? WHERE num = ?`
 	sqlTouch     = `UPDATE job SET touched = ? WHERE num = ? AND owner = ? AND gone = 0`
 	sqlFinishJob = `UPDATE job SET state = ?, why = ?, started = ?, finished = ?, touched = ?, owner = NULL,
 		duplicates = ?, located = ?, bytes = ?, counts = ?, spill = ?, spilled = ? WHERE num = ? AND owner = ? AND gone = 0`
