@@ -19,7 +19,7 @@
 //	10.0.0.1-10.0.3.255                         both addresses and all between
 //	@web  @racks:r1  @rack[1-3]                 groups, from a source of groups
 //	@*  @racks:*  web*  db?                     all nodes of groups, those that match
-//	@last  @last:failed  @last~2:refused        targets of earlier runs: all, an outcome, a
+//	@last  @last:failed  @last~2:refused        targets of earlier runs: all, not_ok, an outcome, a
 //	@261120-183441-k3fz:reason="status 503"     failure, or a reason
 //	a!b  a&b  a^b                               without, common, in one of both
 //

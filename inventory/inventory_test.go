@@ -176,7 +176,7 @@ func TestSetErrors(t *testing.T) {
 		{"a @", 3, "name of a group"},
 		{"a @web", 3, "no groups are configured"},
 		{"a web*", 3, "no groups are configured"},
-		{"@last:broken", 1, "want all, ok"},
+		{"@last:broken", 1, "want all, not_ok, ok"},
 		{"@last", 1, "no store"},
 		{"@last:reason='x", 1, "quote not closed"},
 	}
@@ -320,7 +320,7 @@ func TestStoredRuns(t *testing.T) {
 	if _, err := f.At(1); f.Len() != 2 || err == nil {
 		t.Errorf("%d targets, the second without its defect", f.Len())
 	}
-	for set, want := range map[string]string{"@261120-183441-k3fz:refused": "261120-183441-k3fz|refused", "@last": "last|all", "@last~2:ok": "last~2|ok"} {
+	for set, want := range map[string]string{"@261120-183441-k3fz:refused": "261120-183441-k3fz|refused", "@last": "last|all", "@last~2:ok": "last~2|ok", "@last:not_ok": "last|not_ok"} {
 		freeze(t, inventory.Query{Sets: []string{set}, Runs: runs})
 		if asked != want {
 			t.Errorf("%s asked for %s, want %s", set, asked, want)
