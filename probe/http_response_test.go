@@ -189,6 +189,17 @@ func TestResponseChunkLineLimit(t *testing.T) {
 	}
 }
 
+func TestResponseChunkOverhead(t *testing.T) {
+	t.Parallel()
+	const head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+	for _, extension := range []int{0, 10, 12, 13, 14, 15, 100, 1000} {
+		chunk := "1;" + strings.Repeat("x", extension) + "\r\ny\r\n"
+		for _, n := range []int{10, 100, 20000} {
+			checkAgainstReference(t, []byte(head+strings.Repeat(chunk, n)+"0\r\n\r\n"), false, uint64(n))
+		}
+	}
+}
+
 func TestResponseLimits(t *testing.T) {
 	t.Parallel()
 	const head = "HTTP/1.1 200 OK\r\n"

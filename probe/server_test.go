@@ -271,9 +271,13 @@ func TestCancelClosesTheSocket(t *testing.T) {
 		done := make(chan muster.Result)
 		go func() { done <- way.probe(ctx, p, target) }()
 		<-asked
+		canceled := time.Now()
 		cancel()
 		if r := <-done; r.Outcome != muster.Canceled || !r.Sent {
 			t.Errorf("%s: %v %v: %s", way.name, r.Outcome, r.Failure, r.Detail)
+		}
+		if took := time.Since(canceled); took > time.Second {
+			t.Errorf("%s: cancel took %v", way.name, took)
 		}
 		<-gone
 	}
