@@ -3,7 +3,9 @@ package store
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"syscall"
 	"testing"
@@ -115,6 +117,29 @@ func BenchmarkRead(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkShuffledPage reads a page of 100 targets whose results are in 100 segments.
+func BenchmarkShuffledPage(b *testing.B) {
+	const n = 100_000
+	s := openTest(b, testConfig(b))
+	job := testJob(1)
+	r := begin(b, s, job, n)
+	all := distinctResults(n)
+	rand.New(rand.NewPCG(1, 2)).Shuffle(n, func(i, k int) { all[i], all[k] = all[k], all[i] })
+	for rs := range slices.Chunk(all, segmentRows) {
+		write(b, r, rs)
+	}
+	finish(b, r, job)
+	i := 0
+	for b.Loop() {
+		i += 7919
+		for _, err := range s.Results(b.Context(), job.ID, Query{ByIndex: true, From: i % (n - 100), Limit: 100, Bodies: true}) {
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
 	}
 }
 

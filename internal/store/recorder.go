@@ -268,6 +268,9 @@ func (r *Recorder) Reserve(ctx context.Context, indexes []int) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.finished {
+		return muster.Errorf(muster.KindConflict, "reserve in job %s: it is finished", r.id)
+	}
 	for _, i := range indexes {
 		if i < 0 || i >= r.targets {
 			return muster.Errorf(muster.KindInvalid, "reserve target %d of %d in job %s", i, r.targets, r.id)
