@@ -6,6 +6,7 @@ import (
 	"net/http/httptrace"
 	"net/netip"
 	"net/url"
+	"os"
 	"sync"
 	"time"
 
@@ -19,14 +20,16 @@ type hop struct {
 	started    time.Time
 	serverName string
 	proxy      *url.URL
+	stop       context.CancelFunc // ends the attempt
 
 	mu       sync.Mutex
 	addr     netip.AddrPort
 	timings  muster.Timings
 	sent     bool
-	dials    int // for the current request
-	sentHere bool
+	sentHere bool // for the current request
 	late     bool
+	again    int // how often the current request was sent again
+	replayed bool
 	tlsBegan time.Time
 	written  time.Time
 }
@@ -41,21 +44,42 @@ func hopOf(ctx context.Context) *hop { return ctx.Value(hopKey{}).(*hop) }
 func (h *hop) next() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.dials, h.sentHere = 0, false
+	h.sentHere, h.again = false, 0
 	h.written, h.timings.FirstByte = time.Time{}, 0
 }
 
-var errReplay = &fault{muster.FailReset, "closed without an answer", "connection lost; the request must not be repeated", true}
+var errReplay = &fault{muster.FailReset, "closed without an answer", "connection lost, and the request not sent again", true}
 
-// mayDial forbids the transport to send a request again that must not be repeated.
-func (h *hop) mayDial() error {
+// onConn notes the connection that the next request goes over, and forbids the transport to send one again
+// that must not be repeated, and any other more than once: it would without end after refused streams.
+func (h *hop) onConn(addr string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.dials++
-	if h.dials > 1 && h.sentHere && h.p.env.Repeat == muster.RepeatNever {
-		return errReplay
+	if ap, err := netip.ParseAddrPort(addr); err == nil {
+		h.addr = ap
 	}
-	return nil
+	if !h.sentHere {
+		return
+	}
+	if h.again++; h.again > 1 || h.p.env.Repeat == muster.RepeatNever {
+		h.replayed = true
+		h.stop()
+	}
+}
+
+// why returns the reason of ours for which the attempt ended with err, else err.
+func (h *hop) why(err error) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case err == nil:
+		return nil
+	case h.replayed:
+		return errReplay
+	case h.late:
+		return os.ErrDeadlineExceeded
+	}
+	return err
 }
 
 func (h *hop) resolved(ap netip.AddrPort, took time.Duration) {
@@ -76,12 +100,6 @@ func (h *hop) expire() {
 	h.late = true
 }
 
-func (h *hop) expired() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.late
-}
-
 // report writes what is known into r.
 func (h *hop) report(r *muster.Result) {
 	h.mu.Lock()
@@ -96,11 +114,7 @@ func (h *hop) trace() *httptrace.ClientTrace {
 		f()
 	}
 	return &httptrace.ClientTrace{
-		GotConn: func(i httptrace.GotConnInfo) {
-			if ap, err := netip.ParseAddrPort(i.Conn.RemoteAddr().String()); err == nil {
-				locked(func() { h.addr = ap })
-			}
-		},
+		GotConn:           func(i httptrace.GotConnInfo) { h.onConn(i.Conn.RemoteAddr().String()) },
 		TLSHandshakeStart: func() { locked(func() { h.tlsBegan = time.Now() }) },
 		TLSHandshakeDone: func(tls.ConnectionState, error) {
 			locked(func() { h.timings.TLS = time.Since(h.tlsBegan) })

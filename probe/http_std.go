@@ -12,7 +12,6 @@ import (
 	"net/http/httptrace"
 	"net/netip"
 	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -73,6 +72,7 @@ func (s *stdTransport) run(ctx context.Context, x *exchange, t *muster.Target, r
 	}
 	actx, stop := context.WithDeadline(withHop(ctx, h), x.end)
 	defer stop()
+	h.stop = stop
 	req, err := newStdRequest(httptrace.WithClientTrace(actx, h.trace()), x)
 	if err != nil {
 		if ue, ok := errors.AsType[*url.Error](err); ok {
@@ -83,7 +83,8 @@ func (s *stdTransport) run(ctx context.Context, x *exchange, t *muster.Target, r
 	}
 	tr, done := s.transport(h.serverName)
 	defer done()
-	a, err := s.do(req, tr, h, stop)
+	a, err := s.do(req, tr, h)
+	err = h.why(err)
 	h.report(r)
 	switch {
 	case err == nil:
@@ -157,7 +158,7 @@ func newStdRequest(ctx context.Context, x *exchange) (*http.Request, error) {
 var errRedirects = &fault{muster.FailProtocol, "too many redirects", "more redirects than follow allows", false}
 
 // do sends the request, follows redirects and reads the answer.
-func (s *stdTransport) do(req *http.Request, tr *http.Transport, h *hop, stop context.CancelFunc) (a answer, err error) {
+func (s *stdTransport) do(req *http.Request, tr *http.Transport, h *hop) (a answer, err error) {
 	c := http.Client{Transport: tr, CheckRedirect: func(_ *http.Request, via []*http.Request) error {
 		switch {
 		case s.p.spec.Follow == 0:
@@ -180,13 +181,9 @@ func (s *stdTransport) do(req *http.Request, tr *http.Transport, h *hop, stop co
 	}
 	defer resp.Body.Close()
 	if d := time.Duration(s.p.spec.BodyTimeout); d > 0 {
-		defer time.AfterFunc(d, func() { h.expire(); stop() }).Stop()
+		defer time.AfterFunc(d, func() { h.expire(); h.stop() }).Stop()
 	}
-	a, err = s.read(resp)
-	if err != nil && h.expired() {
-		err = os.ErrDeadlineExceeded
-	}
-	return a, err
+	return s.read(resp)
 }
 
 // read reads the body under the limit.
@@ -259,9 +256,6 @@ func failStd(r *muster.Result, err error) {
 // dialHop dials for the hop in ctx.
 func dialHop(ctx context.Context, _, address string) (net.Conn, error) {
 	h := hopOf(ctx)
-	if err := h.mayDial(); err != nil {
-		return nil, err
-	}
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err

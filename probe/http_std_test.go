@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
+
 	"github.com/musterhq/muster"
 	"github.com/musterhq/muster/dial"
 )
@@ -185,5 +187,39 @@ func TestInternationalHost(t *testing.T) {
 	r := p.Probe(t.Context(), muster.Target{Host: "müster.invalid"})
 	if r.Outcome == muster.OK || r.Outcome == muster.Invalid {
 		t.Errorf("%v %v %s", r.Outcome, r.Failure, r.Detail)
+	}
+}
+
+// serveRefusing speaks HTTP/2 without TLS and refuses each stream as not processed, which net/http answers by
+// sending the request again.
+func serveRefusing(t testing.TB, streams *atomic.Int32) muster.Target {
+	return serve(t, func(c *net.TCPConn) {
+		if _, err := io.ReadFull(c, make([]byte, len(http2.ClientPreface))); err != nil {
+			return
+		}
+		f := http2.NewFramer(c, c)
+		f.WriteSettings()
+		for {
+			frame, err := f.ReadFrame()
+			if err != nil {
+				return
+			}
+			if h, ok := frame.(*http2.HeadersFrame); ok {
+				streams.Add(1)
+				f.WriteRSTStream(h.StreamID, http2.ErrCodeRefusedStream)
+			}
+		}
+	})
+}
+
+func TestNeverIsNotReplayed(t *testing.T) {
+	t.Parallel()
+	for repeat, want := range map[muster.Repeat]int32{muster.RepeatNever: 1, muster.RepeatSafe: 2} {
+		var streams atomic.Int32
+		target := serveRefusing(t, &streams)
+		r := compile(t, HTTP{HTTP2: HTTP2Always}, Env{Repeat: repeat}).Probe(t.Context(), target)
+		if streams.Load() != want || r.Failure != muster.FailReset || !r.Sent {
+			t.Errorf("%s: %d streams, %v %v %s", repeat, streams.Load(), r.Outcome, r.Failure, r.Detail)
+		}
 	}
 }
