@@ -10,6 +10,9 @@ import (
 	"github.com/musterhq/muster"
 )
 
+// maxHead is more than the longest head: four columns of varints.
+const maxHead = 32 * segmentRows
+
 // headColumns are the columns of a segment's head.
 type headColumns struct {
 	index    []int
@@ -20,7 +23,7 @@ type headColumns struct {
 
 // openHead reads the head of a segment of n targets in the job.
 func (p *packer) openHead(packed []byte, targets int) (headColumns, error) {
-	raw, err := p.unpack(packed)
+	raw, err := p.unpackMax(packed, maxHead)
 	if err != nil {
 		return headColumns{}, err
 	}
@@ -406,7 +409,7 @@ func (o *openSegment) smallBody(n int) ([]byte, error) {
 	b := &o.bodies[n]
 	k := &o.blocks[b.block]
 	if k.data == nil {
-		data, err := o.p.unpack(k.packed)
+		data, err := o.p.unpackMax(k.packed, uint64(k.raw))
 		if err != nil || len(data) != k.raw {
 			return nil, errCorrupt
 		}

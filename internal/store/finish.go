@@ -99,7 +99,7 @@ func (r *Recorder) locator() [][]byte {
 
 // openLocator reads a row of the locator that covers n targets.
 func (p *packer) openLocator(packed []byte, n int) ([]uint32, error) {
-	raw, err := p.unpack(packed)
+	raw, err := p.unpackMax(packed, locatorTargets*10)
 	if err != nil {
 		return nil, err
 	}

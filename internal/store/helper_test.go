@@ -50,7 +50,7 @@ func rebuildRange(b []byte) (muster.List, error) {
 	return l, err
 }
 
-// encodeLine is a stand-in for the encoder of the command line's JSON lines.
+// encodeLine is a stand-in for sink.AppendResult.
 func encodeLine(dst []byte, r *muster.Result) []byte {
 	m := map[string]any{
 		"kind": "result", "target": r.Target, "index": r.Index, "outcome": r.Outcome.String(), "attempts": r.Attempts,
@@ -69,7 +69,7 @@ func encodeLine(dst []byte, r *muster.Result) []byte {
 	if err != nil {
 		panic(err)
 	}
-	return append(append(dst, b...), '\n')
+	return append(dst, b...)
 }
 
 func testConfig(t testing.TB) Config {

@@ -65,11 +65,14 @@ func (p *packer) pack(dst, raw []byte) []byte {
 }
 
 // unpack returns what pack was given. It never returns memory of b.
-func (p *packer) unpack(b []byte) ([]byte, error) {
+func (p *packer) unpack(b []byte) ([]byte, error) { return p.unpackMax(b, maxUnpacked) }
+
+// unpackMax is unpack for a value that is known to be no longer than most.
+func (p *packer) unpackMax(b []byte, most uint64) ([]byte, error) {
 	s := scanner{b: b}
 	method, n := s.byte(), s.uint()
 	switch {
-	case s.bad || n > maxUnpacked:
+	case s.bad || n > most:
 		return nil, errCorrupt
 	case method == packRaw && n == uint64(len(s.b)):
 		return append(make([]byte, 0, n), s.b...), nil

@@ -55,7 +55,7 @@ func (s *spill) write(rs []muster.Result, keeps muster.SaveBodies) (int, error) 
 		if !keeps.Keeps(&r) {
 			r.Body = nil
 		}
-		s.buf = s.cfg.Encode(s.buf[:0], &r)
+		s.buf = append(s.cfg.Encode(s.buf[:0], &r), '\n')
 		if err := s.append(); err != nil {
 			return i, err
 		}

@@ -9,11 +9,12 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"time"
 
 	"github.com/musterhq/muster"
 )
 
-// spillLine is what is read back of a line of a spill file: everything but the phases of the timing.
+// spillLine is what is read back of a line of a spill file: everything but the headers.
 type spillLine struct {
 	Kind     string          `json:"kind"`
 	Index    int             `json:"index"`
@@ -24,13 +25,26 @@ type spillLine struct {
 	Detail   string          `json:"detail"`
 	Status   string          `json:"status"`
 	Code     int             `json:"code"`
-	Millis   float64         `json:"ms"`
+	Timings  spillTimings    `json:"timings"`
+	Started  time.Time       `json:"started"`
+	Cut      bool            `json:"truncated"`
 	Attempts int             `json:"attempts"`
 	Fields   json.RawMessage `json:"fields"`
 	Body     string          `json:"body"`
 	Base64   []byte          `json:"body_b64"`
 	Indexes  []int           `json:"indexes"`
 }
+
+// spillTimings are milliseconds.
+type spillTimings struct {
+	Resolve   float64 `json:"resolve"`
+	Connect   float64 `json:"connect"`
+	TLS       float64 `json:"tls"`
+	FirstByte float64 `json:"first_byte"`
+	Total     float64 `json:"total"`
+}
+
+func fromMillis(ms float64) time.Duration { return time.Duration(ms * float64(time.Millisecond)) }
 
 func (l *spillLine) result() muster.Result {
 	r := muster.Result{
@@ -40,7 +54,12 @@ func (l *spillLine) result() muster.Result {
 	if len(l.Base64) > 0 {
 		r.Body = l.Base64
 	}
-	r.Timings.Total = fromMicros(uint64(max(l.Millis, 0) * 1000))
+	t := &l.Timings
+	r.Timings = muster.Timings{
+		Resolve: fromMillis(t.Resolve), Connect: fromMillis(t.Connect), TLS: fromMillis(t.TLS),
+		FirstByte: fromMillis(t.FirstByte), Total: fromMillis(t.Total),
+	}
+	r.Started, r.Truncated = l.Started, l.Cut
 	// An address that does not parse was none.
 	r.Address, _ = netip.ParseAddrPort(l.Address)
 	return r

@@ -23,8 +23,8 @@ type Config struct {
 	BusyTimeout time.Duration
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
-	// Encode appends one result as a line of JSON, newline included, to dst; spill files are
-	// made of these. Without it nothing can be spilled: what the store does not take is lost, and counted.
+	// Encode appends one result as a JSON object to dst, as sink.AppendResult does; spill files
+	// are lines of these. Without it nothing can be spilled: what the store does not take is lost, and counted.
 	Encode func(dst []byte, r *muster.Result) []byte
 	// Rebuild makes a list from its recipe (see [Recipe]). Without it recipes
 	// are ignored and every list is stored target by target.
