@@ -166,11 +166,10 @@ func (l *eventLoop) write(f *flight) {
 		return
 	}
 	f.r.Sent = n > 0
-	if l.waiting.after > 0 {
-		l.waiting.add(l, f)
-	}
 	if n < len(l.req.raw) {
 		f.out = append(f.out, l.req.raw[n:]...)
+	} else {
+		l.awaitHead(f)
 	}
 	switch {
 	case f.edge:
@@ -199,8 +198,16 @@ func (l *eventLoop) writeRest(f *flight) {
 		return
 	}
 	f.out = nil
+	l.awaitHead(f)
 	if !f.edge {
 		l.watch(f, syscall.EPOLLIN)
+	}
+}
+
+// awaitHead starts the wait for the header, now that the request is written.
+func (l *eventLoop) awaitHead(f *flight) {
+	if l.waiting.after > 0 && f.resp.state == inHead {
+		l.waiting.add(l, f)
 	}
 }
 

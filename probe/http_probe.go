@@ -30,8 +30,15 @@ type exchange struct {
 	buf     [smallBuffer]byte
 }
 
-// exchangePool hands out exchanges.
-type exchangePool struct{ pool sync.Pool }
+// exchangePool hands out exchanges, and large buffers to them.
+type exchangePool struct{ pool, large sync.Pool }
+
+func (ep *exchangePool) getLarge() *[largeBuffer]byte {
+	if b, ok := ep.large.Get().(*[largeBuffer]byte); ok {
+		return b
+	}
+	return new([largeBuffer]byte)
+}
 
 func (ep *exchangePool) get(p *httpProber) *exchange {
 	x, ok := ep.pool.Get().(*exchange)
@@ -50,8 +57,6 @@ func (ep *exchangePool) put(x *exchange) {
 	x.resp.reset(responseConfig{})
 	ep.pool.Put(x)
 }
-
-var largeBuffers = sync.Pool{New: func() any { return new([largeBuffer]byte) }}
 
 // Probe does one exchange with t.
 func (p *httpProber) Probe(ctx context.Context, t muster.Target) muster.Result {
@@ -253,8 +258,8 @@ func (x *exchange) read(c net.Conn, r *muster.Result, written time.Time) error {
 			return err
 		}
 		if n == len(buf) && n == smallBuffer {
-			large := largeBuffers.Get().(*[largeBuffer]byte)
-			defer largeBuffers.Put(large)
+			large := x.p.exchanges.getLarge()
+			defer x.p.exchanges.large.Put(large)
 			buf = large[:]
 		}
 	}
