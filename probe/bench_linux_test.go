@@ -114,7 +114,7 @@ func benchmarkBatch(b *testing.B, window int) {
 }
 
 func BenchmarkProbeBatch(b *testing.B) {
-	for _, window := range []int{100, 500, 5000} {
+	for _, window := range []int{100, 500, 10000} {
 		b.Run(strconv.Itoa(window), func(b *testing.B) { benchmarkBatch(b, window) })
 	}
 }
