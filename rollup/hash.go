@@ -1,0 +1,16 @@
+package rollup
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+)
+
+// hashSize is how many bytes of a SHA-256 tell bodies apart: 128 bits, so that two of a
+// million different ones agree with a probability of 2^-89 by chance, and nobody can
+// choose two that do with less than 2^64 work.
+const hashSize = 16
+
+func appendHash(dst, b []byte) []byte {
+	sum := sha256.Sum256(b)
+	return hex.AppendEncode(dst, sum[:hashSize])
+}
