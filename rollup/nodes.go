@@ -42,13 +42,14 @@ func ids(list muster.List, indexes iter.Seq[int]) iter.Seq[string] {
 	}
 }
 
-// shorten writes s in about limit bytes: the longest start of its names that fits, and how
-// many are left. A start is folded, not written out, so that the search stays cheap.
+// shorten writes s in limit bytes: the longest start of its names that fits, and how many are
+// left. A start is folded, not written out, so that the search stays cheap.
 func shorten(s *nodeset.Set, limit int) string {
 	n := s.Len()
 	if limit <= 0 {
 		return s.String()
 	}
+	tail := len(fmt.Sprintf(",… (%d more)", n))
 	fits, over := 0, 1
 	for over < n && len(s.Range(0, over).String()) <= limit {
 		fits, over = over, 2*over
@@ -59,8 +60,8 @@ func shorten(s *nodeset.Set, limit int) string {
 		}
 		over = n
 	}
-	for over-fits > 1 {
-		if mid := fits + (over-fits)/2; len(s.Range(0, mid).String()) <= limit {
+	for fits = 0; over-fits > 1; {
+		if mid := fits + (over-fits)/2; len(s.Range(0, mid).String()) <= limit-tail {
 			fits = mid
 		} else {
 			over = mid

@@ -53,6 +53,8 @@ type Group struct {
 	// Sample is the body that the members share, after masks, in a group by body; its first
 	// 64 KiB, or less when all samples would take more than 64 MiB. Nil in other groups.
 	Sample []byte
+	// Cut says that Sample is only the start of the body.
+	Cut bool
 	// Failed says that none of the members ended OK.
 	Failed bool
 }
@@ -102,6 +104,7 @@ func (t *Table) group(key, sample []byte) *Group {
 	t.groups[g.Key] = g
 	if sample != nil {
 		g.Sample = slices.Clip(append([]byte{}, sample[:min(len(sample), t.limit)]...))
+		g.Cut = len(g.Sample) < len(sample)
 		t.sampled += len(g.Sample)
 		t.limitSamples(t.limit)
 	}
@@ -126,7 +129,7 @@ func (t *Table) limitSamples(limit int) {
 		t.sampled = 0
 		for _, g := range t.groups {
 			if len(g.Sample) > t.limit {
-				g.Sample = slices.Clone(g.Sample[:t.limit])
+				g.Sample, g.Cut = slices.Clone(g.Sample[:t.limit]), true
 			}
 			t.sampled += len(g.Sample)
 		}
@@ -157,6 +160,7 @@ func (t *Table) Merge(o *Table) {
 func (g *Group) merge(o *Group) {
 	g.Count += o.Count
 	g.Failed = g.Failed && o.Failed
+	g.Cut = g.Cut || o.Cut
 	g.Members.Merge(o.Members)
 }
 
