@@ -28,8 +28,8 @@ var aside = []string{"internal/archtest", "bench", "bench/netpool"}
 
 // owners says which one package imports an outside module, and why it is there.
 var owners = map[string]struct{ pkgs, why string }{
-	"github.com/expr-lang/expr":       {"extract", "conditions over answers"},
-	"github.com/ohler55/ojg":          {"extract", "JSONPath"},
+	"github.com/expr-lang/expr": {"extract", "conditions over answers"},
+
 	"golang.org/x/text":               {"probe", "charsets of answers"},
 	"github.com/goccy/go-yaml":        {"inventory/hostfile internal/cli", "YAML with positions: inventories, the defaults file"},
 	"modernc.org/sqlite":              {"internal/store", "the embedded database"},

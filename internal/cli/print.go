@@ -1,0 +1,64 @@
+package cli
+
+import (
+	"io"
+	"time"
+
+	"github.com/musterhq/muster/rollup"
+	"github.com/musterhq/muster/sink"
+)
+
+// gathered is how groups are laid out on standard output.
+func (p *Program) gathered(w io.Writer, color string, diff bool) (*sink.Gathered, error) {
+	terminal := isTerminal(p.Out)
+	colors, err := sink.NewColorizer(color, p.Getenv, terminal)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	out := &sink.Gathered{W: w, Colors: colors, Raw: !terminal, Diff: diff}
+	if terminal {
+		out.Width = terminalWidth(p.Out)
+	}
+	return out, nil
+}
+
+// printGroups writes the rollups of a run for people.
+func (p *Program) printGroups(w io.Writer, g *grouping, f *outputFlags) error {
+	out, err := p.gathered(w, f.color, f.diff)
+	if err != nil {
+		return err
+	}
+	for _, t := range g.tables {
+		if err := out.Table(t, g.list); err != nil {
+			return err
+		}
+	}
+	if numbers := g.stats(); len(numbers) > 0 {
+		if err := out.Numbers(numbers); err != nil {
+			return err
+		}
+	}
+	if g.slowest == nil {
+		return nil
+	}
+	return out.Slowest(slowList(g.slowest))
+}
+
+// stats summarises the extracted fields that are numbers.
+func (g *grouping) stats() []sink.Number {
+	var numbers []sink.Number
+	for i, name := range g.fields {
+		if g.numbers[i].Count() > 0 {
+			numbers = append(numbers, sink.Number{Name: name, Stats: g.numbers[i].Stats()})
+		}
+	}
+	return numbers
+}
+
+func slowList(s *rollup.Slowest) []sink.Slow {
+	var list []sink.Slow
+	for _, r := range s.List() {
+		list = append(list, sink.Slow{Target: r.Target, Index: r.Index, MS: float64(r.Total) / float64(time.Millisecond)})
+	}
+	return list
+}

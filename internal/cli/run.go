@@ -1,0 +1,182 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os/user"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/musterhq/muster"
+	"github.com/musterhq/muster/dial"
+	"github.com/musterhq/muster/extract"
+	"github.com/musterhq/muster/internal/execute"
+	"github.com/musterhq/muster/inventory"
+)
+
+// confirmAbove is how many targets a job that must not be repeated may have before a
+// person at a terminal is asked.
+const confirmAbove = 1000
+
+// request is one command line of muster run, as flags.
+type request struct {
+	targets targetFlags
+	plan    planFlags
+	output  outputFlags
+	save    saveFlags
+	expect  string
+	extract []string
+	reason  string
+}
+
+func (r *request) add(cmd *cobra.Command) {
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	r.targets.add(fs)
+	r.plan.add(fs)
+	fs.StringVar(&r.expect, "expect", "", "what makes an answer ok: `'status == 200 && json.healthy'`")
+	fs.StringArrayVar(&r.extract, "extract", nil, "take a field from the answer: `NAME=RULE` with re:…, json:$…, header:…, status, ms, expr:…")
+	r.output.add(fs)
+	r.save.add(fs)
+	fs.StringVar(&r.reason, "reason", "", "`TEXT` that is kept with the run")
+}
+
+func (p *Program) runCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Run an action on targets",
+		Long:  "Runs an action on targets. Every target ends in exactly one outcome; the last line of standard\nerror is the account of them.\n\n" + exitHelp,
+	}
+	cmd.AddCommand(p.runHTTPCommand())
+	return cmd
+}
+
+const exitHelp = `Exit codes: 0 all ok · 1 usage or internal error, or results that could not be stored ·
+2 some target not ok · 3 no target answered · 5 stopped by error budget or canary ·
+6 all denied by policy · 130 interrupted.`
+
+func (p *Program) runHTTPCommand() *cobra.Command {
+	r, h := &request{}, &httpFlags{}
+	cmd := &cobra.Command{
+		Use:   "http [METHOD] PATH|URL",
+		Short: "Send an HTTP request to every target",
+		Long: `Sends one HTTP request to every target. A path is applied to the targets of -w, -g and
+--hostfile; a full URL alone is its own target. URL, headers, body and every other
+parameter may hold templates such as {{.id}}, {{.host}}, {{.port}}, {{.rack}} over a
+target's id, address, labels and variables.
+
+An answer with a status below 400 is ok unless --expect says otherwise.
+
+` + exitHelp,
+		Example: `  muster run http GET /status -w 'web[01-40]:8080' -b
+  muster run http GET /version -w 10.0.0.0/20 --port 9100 --extract v=json:$.version --group-by v
+  muster run http POST /reload -w @last:failed --canary 1% --max-errors 5
+  muster run http https://example.com/ --expect 'status == 200 && ms < 300'
+  muster run http GET '/users/{{.id}}' --each users.csv -w api.example.com -f 20`,
+		Args: cobra.MaximumNArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.runHTTP(cmd.Context(), r, h, args)
+		},
+	}
+	r.add(cmd)
+	h.add(cmd.Flags())
+	return cmd
+}
+
+func (p *Program) runHTTP(ctx context.Context, r *request, h *httpFlags, args []string) error {
+	method, action, base, err := splitAction(args, r.targets.given())
+	if err != nil {
+		return err
+	}
+	spec, err := p.httpSpec(h, method, action)
+	if err != nil {
+		return err
+	}
+	with, err := json.Marshal(spec)
+	if err != nil {
+		return err
+	}
+	return p.run(ctx, r, base, muster.Action{Probe: "http", With: with, Expect: r.expect})
+}
+
+// run does what all kinds of actions have in common: compile, freeze, check, run.
+func (p *Program) run(ctx context.Context, r *request, base string, action muster.Action) error {
+	spec, err := r.spec(action)
+	if err != nil {
+		return err
+	}
+	return p.runSpec(ctx, r, spec, base)
+}
+
+// runList runs a spec over its frozen list.
+func (p *Program) runList(ctx context.Context, r *request, spec muster.JobSpec, list *inventory.Frozen, dialer *dial.Dialer) error {
+	work, err := execute.Compile(spec, execute.Surroundings{
+		Secret: p.secret, Dialer: dialer, FewHosts: list.FewHosts(),
+		DiscardBodies: r.save.noSave && !r.output.wantsBodies(),
+	})
+	if err != nil {
+		return usageError{err}
+	}
+	defer work.Close()
+	if r.plan.dryRun {
+		return p.dryRun(work, list, &spec)
+	}
+	if r.plan.check {
+		if err := p.checkAll(ctx, work, list); err != nil {
+			return err
+		}
+	}
+	if err := p.confirm(r, work, list); err != nil {
+		return err
+	}
+	s := &session{p: p, req: r, spec: spec, work: work, list: list, duplicates: list.Duplicates()}
+	return s.run(ctx)
+}
+
+func (r *request) spec(action muster.Action) (muster.JobSpec, error) {
+	spec := muster.JobSpec{Schema: muster.SpecVersion, Action: action, Reason: r.reason, SaveBodies: muster.SaveBodies(r.save.bodies)}
+	r.plan.seed = r.targets.seed
+	var err error
+	if spec.Plan, err = r.plan.plan(); err != nil {
+		return spec, err
+	}
+	for _, text := range r.extract {
+		e, err := extract.ParseExtract(text)
+		if err != nil {
+			return spec, usageError{fmt.Errorf("--extract %q: %w", text, err)}
+		}
+		spec.Action.Extract = append(spec.Action.Extract, e)
+	}
+	return spec, r.save.validate()
+}
+
+func (p *Program) freeze(ctx context.Context, r *request, base string, d *dial.Dialer) (*inventory.Frozen, error) {
+	q, err := p.query(&r.targets, base, d)
+	if err != nil {
+		return nil, err
+	}
+	past := &pastRuns{p: p}
+	defer past.close()
+	q.Runs = past.find
+	list, err := inventory.Freeze(ctx, q)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return list, nil
+}
+
+func userName() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return ""
+}
+
+func newJob(spec muster.JobSpec, list muster.List, command string, now time.Time) muster.Job {
+	return muster.Job{
+		ID: muster.NewJobID(now), State: muster.StateRunning, Created: now.UTC(), Started: now.UTC(),
+		User: userName(), Command: command, Spec: spec, Ledger: muster.Ledger{Targets: list.Len()},
+	}
+}

@@ -1,0 +1,151 @@
+package cli_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/musterhq/muster/internal/cli"
+	"github.com/musterhq/muster/internal/sim"
+)
+
+// muster is the program as main builds it, run as a process of its own by the scripts.
+func muster() {
+	signal.Ignore(syscall.SIGPIPE)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	show := make(chan os.Signal, 1)
+	signal.Notify(show, syscall.SIGUSR1)
+	p := &cli.Program{
+		Version: "test", In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
+		Getenv: os.Getenv, Signals: signals, Show: show,
+	}
+	os.Exit(p.Run(context.Background(), os.Args[1:]))
+}
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"muster": muster})
+}
+
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir: "../../testdata/script",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("MUSTER_STATE_DIR", filepath.Join(e.WorkDir, "state"))
+			e.Setenv("MUSTER_CONFIG_DIR", filepath.Join(e.WorkDir, "config"))
+			e.Setenv("HOME", e.WorkDir)
+			e.Values[serverKey{}] = new(*sim.Server)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"fleet": fleet, "served": served, "exits": exits, "jq": query, "expand": expand,
+		},
+	})
+}
+
+// fleet starts a simulated fleet: fleet [mix=…] [rule=…]… [tls]; it sets $PORT, $TLSPORT
+// and $CA, and ends with the script.
+func fleet(ts *testscript.TestScript, neg bool, args []string) {
+	f := sim.Fleet{Seed: 1}
+	for _, a := range args {
+		key, value, _ := strings.Cut(a, "=")
+		var err error
+		switch key {
+		case "mix":
+			err = f.Mix.UnmarshalText([]byte(value))
+		case "rule":
+			var r sim.Rule
+			r, err = sim.ParseRule(value)
+			f.Rules = append(f.Rules, r)
+		case "versions":
+			err = f.Versions.UnmarshalText([]byte(value))
+		case "body":
+			err = f.Body.UnmarshalText([]byte(value))
+		case "tls":
+			f.Listen, f.TLS = []string{":0"}, []string{":0"}
+			f.CAOut = ts.MkAbs("ca.pem")
+		default:
+			ts.Fatalf("fleet: %s: want mix=, rule=, versions=, body= or tls", a)
+		}
+		ts.Check(err)
+	}
+	s, err := f.Start(context.Background())
+	ts.Check(err)
+	ts.Defer(func() { s.Close() })
+	ts.Setenv("PORT", s.Port())
+	if a := s.TLSAddr(); a.IsValid() {
+		ts.Setenv("TLSPORT", strconv.Itoa(int(a.Port())))
+		ts.Setenv("CA", f.CAOut)
+	}
+	*ts.Value(serverKey{}).(**sim.Server) = s
+}
+
+// serverKey is where a script keeps its fleet.
+type serverKey struct{}
+
+// served checks how many requests really arrived: served 10, served -max 1.
+func served(ts *testscript.TestScript, neg bool, args []string) {
+	stats := (*ts.Value(serverKey{}).(**sim.Server)).Stats()
+	got := fmt.Sprint(stats.Requests)
+	if args[0] == "-max" {
+		got, args = fmt.Sprint(stats.MaxHitsPerAddress), args[1:]
+	}
+	if (got == args[0]) == neg {
+		ts.Fatalf("the fleet counted %s, want %s", got, args[0])
+	}
+}
+
+// exits runs a command and checks its exit code: exits 2 muster run ….
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		e, ok := err.(interface{ ExitCode() int })
+		if !ok {
+			ts.Fatalf("%v", err)
+		}
+		got = e.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// expand replaces $NAME in files by the script's environment: expand hosts.csv.
+func expand(ts *testscript.TestScript, _ bool, args []string) {
+	for _, name := range args {
+		text := os.Expand(ts.ReadFile(name), ts.Getenv)
+		ts.Check(os.WriteFile(ts.MkAbs(name), []byte(text), 0o600))
+	}
+}
+
+// query checks a member of the JSON document on standard output: jq ledger.ok 10.
+func query(ts *testscript.TestScript, neg bool, args []string) {
+	var doc any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &doc))
+	for _, key := range strings.Split(args[0], ".") {
+		if i, err := strconv.Atoi(key); err == nil {
+			doc = doc.([]any)[i]
+			continue
+		}
+		m, ok := doc.(map[string]any)
+		if !ok {
+			ts.Fatalf("%s: there is no %s", args[0], key)
+		}
+		doc = m[key]
+	}
+	if got := fmt.Sprint(doc); (got == args[1]) == neg {
+		ts.Fatalf("%s is %s, want %s", args[0], got, args[1])
+	}
+}

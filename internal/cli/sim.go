@@ -1,0 +1,111 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/musterhq/muster/internal/sim"
+)
+
+// simFlags are the flags of muster sim.
+type simFlags struct {
+	fleet               sim.Fleet
+	mix, body, versions string
+	rules               []string
+}
+
+func (p *Program) simCommand() *cobra.Command {
+	f := &simFlags{}
+	cmd := &cobra.Command{
+		Use:   "sim",
+		Short: "Run a simulated fleet on the loopback addresses",
+		Long: `Runs a simulated fleet in one process: every address of 127.0.0.0/8 answers on the
+listening port, as healthy, slow, failing or broken as its script says. What an address
+does depends on the seed and the address alone. The admin endpoint counts what really
+arrived: GET /stats, /hits, /hits.csv; POST /reset, /rules.
+
+Behaviours are written with a weight, and add up with +:
+
+  ok  status:503  slow:50ms  slow:10ms-2s  slow:exp(100ms)  chunked  once  redirect:URL
+  reset  hang  hang-body  drip  garbage  oversized:16M  endless  close-early
+  close-before  conflict  flaky:0.3  warmup:2  version:2.5.0  slow:50ms+status:503`,
+		Example: `  muster sim --listen :8080
+  muster sim --listen :8080 --mix 'ok*94,slow:200ms-2s*3,status:503*2,hang*1'
+  muster sim --listen :8080 --rule '127.1.3.0/24=hang' --rule 'path=/slow=slow:1s'`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return p.runSim(cmd.Context(), f) },
+	}
+	fs := cmd.Flags()
+	fs.Uint64Var(&f.fleet.Seed, "seed", 0, "choose another fleet")
+	fs.StringArrayVar(&f.fleet.Listen, "listen", nil, "plain `ADDRESS`: :8080 is that port on every loopback address (default a free port)")
+	fs.StringArrayVar(&f.fleet.TLS, "tls", nil, "TLS `ADDRESS` in the same form")
+	fs.StringVar(&f.fleet.Admin, "admin", "", "`ADDRESS` of the admin endpoint (default a free loopback port)")
+	fs.StringVar(&f.fleet.CAOut, "ca-out", "", "write the certificate authority of the TLS listeners to this `FILE`")
+	fs.StringVar(&f.mix, "mix", "", "behaviours with their weights: `ok*95,status:503*5`")
+	fs.StringArrayVar(&f.rules, "rule", nil, "what some addresses do: `127.1.3.0/24=hang`")
+	fs.StringVar(&f.body, "body", "", "`TEMPLATE` of bodies: {{addr}} {{port}} {{n}} {{path}} {{version}} {{seed}} {{pad N}}")
+	fs.StringVar(&f.versions, "versions", "", "versions with their weights: `2.4.1*90,2.4.0*9`")
+	fs.BoolVar(&f.fleet.NoKeepAlive, "no-keep-alive", false, "close every connection after one answer")
+	fs.IntVar(&f.fleet.Loops, "loops", 0, "event loops (0: half the processors)")
+	return cmd
+}
+
+func (f *simFlags) build() (*sim.Fleet, error) {
+	var err error
+	parse := func(flag, text string, set func(string) error) {
+		if err == nil && text != "" {
+			if e := set(text); e != nil {
+				err = usageError{fmt.Errorf("--%s %q: %w", flag, text, e)}
+			}
+		}
+	}
+	parse("mix", f.mix, func(s string) error { return f.fleet.Mix.UnmarshalText([]byte(s)) })
+	parse("body", f.body, func(s string) error { return f.fleet.Body.UnmarshalText([]byte(s)) })
+	parse("versions", f.versions, func(s string) error { return f.fleet.Versions.UnmarshalText([]byte(s)) })
+	for _, text := range f.rules {
+		parse("rule", text, func(s string) error {
+			r, err := sim.ParseRule(s)
+			f.fleet.Rules = append(f.fleet.Rules, r)
+			return err
+		})
+	}
+	return &f.fleet, err
+}
+
+func (p *Program) runSim(ctx context.Context, f *simFlags) error {
+	fleet, err := f.build()
+	if err != nil {
+		return err
+	}
+	fleet.OnReady = func(s *sim.Server) {
+		for _, a := range s.Addrs() {
+			fmt.Fprintf(p.Out, "listening on %s\n", a)
+		}
+		if a := s.TLSAddr(); a.IsValid() {
+			fmt.Fprintf(p.Out, "listening on %s (TLS)\n", a)
+		}
+		fmt.Fprintf(p.Out, "admin %s\n", s.AdminURL())
+	}
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
+	defer stop()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-p.Signals:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	begun := time.Now()
+	if err := fleet.Run(ctx); err != nil {
+		return err
+	}
+	fmt.Fprintf(p.Err, "stopped after %v\n", time.Since(begun).Round(time.Second))
+	return nil
+}

@@ -1,0 +1,40 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"os"
+
+	"golang.org/x/term"
+)
+
+// isTerminal reports whether v, a reader or writer, is a terminal.
+func isTerminal(v any) bool {
+	f, ok := v.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// terminalWidth returns the width of the terminal v, or 80 where it has none to tell.
+func terminalWidth(v any) int {
+	if f, ok := v.(*os.File); ok {
+		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
+			return w
+		}
+	}
+	return 80
+}
+
+// watchEnter calls show whenever Enter is pressed on the controlling terminal, until ctx
+// ends. It opens the terminal anew, since reads of an inherited standard input cannot be
+// interrupted.
+func watchEnter(ctx context.Context, show func()) {
+	tty, err := os.Open("/dev/tty")
+	if err != nil {
+		return
+	}
+	stop := context.AfterFunc(ctx, func() { tty.Close() })
+	defer stop()
+	for in := bufio.NewScanner(tty); in.Scan(); {
+		show()
+	}
+}
