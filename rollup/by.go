@@ -130,10 +130,11 @@ func (b By) Headers() []string {
 }
 
 // Key returns the key of r. t may be nil when the target is not at hand: what is the
-// target's own is then [None]. The key of a body is the hash of the unmasked body.
+// target's own is then [None]. The key of a body is the hash of the
+// unmasked body and, when the answer is not ok, its reason.
 func (b By) Key(t *muster.Target, r *muster.Result) string {
 	if b.kind == byBody && r.Outcome.Answered() {
-		return string(appendHash(nil, r.Body))
+		return string(appendBody(nil, r.Body, r))
 	}
 	return string(b.appendKey(nil, t, r))
 }

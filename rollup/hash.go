@@ -3,6 +3,8 @@ package rollup
 import (
 	"crypto/sha256"
 	"encoding/hex"
+
+	"github.com/musterhq/muster"
 )
 
 // hashSize is how many bytes of a SHA-256 tell bodies apart: 128 bits, so that two of a
@@ -13,4 +15,14 @@ const hashSize = 16
 func appendHash(dst, b []byte) []byte {
 	sum := sha256.Sum256(b)
 	return hex.AppendEncode(dst, sum[:hashSize])
+}
+
+// appendBody appends the key of a body: what it is, and, when the answer was not ok, why not. A
+// target that says the right thing with the wrong status must not hide among the healthy.
+func appendBody(dst, body []byte, r *muster.Result) []byte {
+	dst = appendHash(dst, body)
+	if r.Outcome == muster.OK {
+		return dst
+	}
+	return append(append(dst, ' '), r.Reason...)
 }

@@ -44,7 +44,7 @@ type Table struct {
 // Group is one group of a [Table].
 type Group struct {
 	// By is what was grouped by, Key what the members have in common. The key of a group
-	// by body is a hash.
+	// by body is a hash and, unless it was ok, why not: "… status 503".
 	By, Key string
 	// Count is how many results there are.
 	Count int
@@ -78,7 +78,7 @@ func (t *Table) find(target *muster.Target, r *muster.Result) *Group {
 		t.masked = t.Masks.Append(t.masked[:0], target, r)
 		body = t.masked
 	}
-	t.buf = appendHash(t.buf[:0], body)
+	t.buf = appendBody(t.buf[:0], body, r)
 	if body == nil {
 		body = []byte{}
 	}

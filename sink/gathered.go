@@ -102,6 +102,9 @@ func (g *Gathered) body(gr, largest *rollup.Group, list muster.List) {
 	s := cyan
 	if gr.Failed {
 		s = yellow
+		if _, why, ok := strings.Cut(gr.Key, " "); ok {
+			head += " " + why
+		}
 	}
 	for _, text := range []string{rule, head, rule} {
 		g.styled(s, text)
