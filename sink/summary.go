@@ -37,10 +37,11 @@ type JobInfo struct {
 	State    muster.JobState `json:"state"`
 	Started  time.Time       `json:"started"`
 	Finished time.Time       `json:"finished"`
-	// Reason says what ended the job early: "error budget", "canary", "deadline"; else "".
+	// Reason is the user's own note of why the job was run (--reason), "" when there is none.
 	Reason string `json:"reason"`
-	// Note is the user's own note of why the job was run; left out when there is none.
-	Note string `json:"note,omitempty"`
+	// Why says what ended the job early: "error budget", "canary", "deadline", "interrupted"; left out
+	// when nothing did.
+	Why string `json:"why,omitempty"`
 }
 
 // Group is one group of a rollup.
@@ -71,7 +72,7 @@ type Slow struct {
 func NewSummary(j *muster.Job) *Summary {
 	return &Summary{
 		Schema:     SummarySchema,
-		Job:        JobInfo{ID: j.ID, State: j.State, Started: j.Started, Finished: j.Finished, Reason: j.Why, Note: j.Spec.Reason},
+		Job:        JobInfo{ID: j.ID, State: j.State, Started: j.Started, Finished: j.Finished, Reason: j.Spec.Reason, Why: j.Why},
 		Ledger:     j.Ledger,
 		Failures:   j.Ledger.FailureCounts(),
 		Duplicates: j.Duplicates,
@@ -137,8 +138,8 @@ func (s *Summary) appendHead(dst []byte) []byte {
 	dst = appendTime(append(dst, `,"started":`...), s.Job.Started)
 	dst = appendTime(append(dst, `,"finished":`...), s.Job.Finished)
 	dst = appendString(append(dst, `,"reason":`...), s.Job.Reason)
-	if s.Job.Note != "" {
-		dst = appendString(append(dst, `,"note":`...), s.Job.Note)
+	if s.Job.Why != "" {
+		dst = appendString(append(dst, `,"why":`...), s.Job.Why)
 	}
 	dst = appendLedger(append(dst, `},"ledger":`...), &s.Ledger)
 	dst = append(dst, `,"failures":{`...)
