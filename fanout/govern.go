@@ -181,18 +181,27 @@ func (g *governor) spawnOne(t muster.Target) {
 	})
 }
 
+// timeoutGrace is how much later than the plan's timeout the engine ends an attempt. A prober that keeps
+// the timeout itself knows in which phase it passed, and must not be raced for the answer.
+const timeoutGrace = 250 * time.Millisecond
+
 // attempt does one exchange under the attempt's own time limit. A panic of the probe is that
 // target's failure.
 func (g *governor) attempt(t muster.Target) (res muster.Result) {
-	ctx, cancel := context.WithTimeout(g.ctx, g.eng.Plan.TimeoutOr())
+	timeout := g.eng.Plan.TimeoutOr()
+	ctx, cancel := context.WithTimeout(g.ctx, timeout+timeoutGrace)
 	defer cancel()
 	begun := time.Now()
 	defer func() {
 		if p := recover(); p != nil {
 			res = muster.Result{Started: begun}.Fail(muster.FailLocal, fmt.Sprintf("the probe panicked: %v", p))
 		}
-		if res.Outcome == 0 && ctx.Err() != nil && g.ctx.Err() == nil {
-			res = res.Fail(muster.FailTimeout, "no answer within "+g.eng.Plan.TimeoutOr().String())
+		silent := res.Outcome == 0 // it may have sent anything
+		aborted := silent || res.Outcome == muster.Canceled
+		if aborted && ctx.Err() != nil && g.ctx.Err() == nil {
+			res = res.Fail(muster.FailTimeout, "no answer within "+timeout.String())
+			res.Reason, res.Transient = "timeout", true
+			res.Sent = res.Sent || silent
 		}
 		if res.Started.IsZero() {
 			res.Started = begun
