@@ -1,6 +1,7 @@
 package rollup
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"slices"
@@ -69,7 +70,7 @@ func (c *Compare) Before(t *muster.Target, r *muster.Result) {
 func (c *Compare) After(t *muster.Target, r *muster.Result) {
 	c.sort()
 	id := idHash(r.Target)
-	at, found := slices.BinarySearchFunc(c.before, id, func(e entry, id [hashSize]byte) int { return slices.Compare(e.id[:], id[:]) })
+	at, found := slices.BinarySearchFunc(c.before, id, func(e entry, id [hashSize]byte) int { return bytes.Compare(e.id[:], id[:]) })
 	for found && at < len(c.before) && c.before[at].id == id && c.before[at].index < 0 {
 		at++ // one id more than once: pair them in order
 	}
@@ -123,7 +124,7 @@ func (c *Compare) Changes() Changes {
 func (c *Compare) sort() {
 	if !c.sorted {
 		slices.SortFunc(c.before, func(a, b entry) int {
-			return cmp.Or(slices.Compare(a.id[:], b.id[:]), cmp.Compare(a.index, b.index))
+			return cmp.Or(bytes.Compare(a.id[:], b.id[:]), cmp.Compare(a.index, b.index))
 		})
 		c.sorted = true
 	}
@@ -133,7 +134,7 @@ func (c *Compare) sort() {
 func (c *Compare) key(t *muster.Target, r *muster.Result) (hash uint64, num int32) {
 	if c.By.kind == byBody && r.Outcome.Answered() {
 		c.masked = c.Masks.Append(c.masked[:0], t, r)
-		c.buf = appendHash(c.buf[:0], c.masked)
+		c.buf = appendBody(c.buf[:0], c.masked, r)
 	} else {
 		c.buf = c.By.appendKey(c.buf[:0], t, r)
 	}

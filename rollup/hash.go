@@ -1,6 +1,7 @@
 package rollup
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 
@@ -24,5 +25,6 @@ func appendBody(dst, body []byte, r *muster.Result) []byte {
 	if r.Outcome == muster.OK {
 		return dst
 	}
-	return append(append(dst, ' '), r.Reason...)
+	why := cmp.Or(r.Reason, r.Outcome.String())
+	return append(append(dst, ' '), why[:min(len(why), maxKey/2)]...)
 }

@@ -100,6 +100,9 @@ func bareClock(b []byte, i int) int {
 	if i >= 3 && b[i-1] == ':' && isHex(b[i-2]) && isHex(b[i-3]) && (i == 3 || !isWord(b[i-4])) {
 		return 0
 	}
+	if i >= 2 && b[i-1] == ':' && b[i-2] == ':' {
+		return 0
+	}
 	end := clock(b, i)
 	if end == 0 || b[min(i+5, len(b)-1)] != ':' || end < len(b) && b[end] == ':' {
 		return 0
