@@ -9,15 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/musterhq/muster"
 	"github.com/musterhq/muster/internal/sim"
 	"github.com/musterhq/muster/internal/store"
 	"github.com/musterhq/muster/inventory"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // fleet starts a simulated fleet and returns its port.
 func fleet(t testing.TB, f sim.Fleet) *sim.Server {
