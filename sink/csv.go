@@ -53,7 +53,7 @@ func (c *CSV) Write(_ context.Context, rs []muster.Result) error {
 			text, numeric := col.cell(&rs[i])
 			c.buf = appendCell(c.buf, text, numeric || c.Raw)
 		}
-		c.buf = append(c.buf, '\r', '\n')
+		c.buf = c.out.spill(c.W, append(c.buf, '\r', '\n'))
 	}
 	return c.out.write(c.W, c.buf)
 }

@@ -28,6 +28,16 @@ func (o *output) write(w io.Writer, p []byte) error {
 	return o.err
 }
 
+// spill writes p early when it is large, and returns what is left of it.
+func (o *output) spill(w io.Writer, p []byte) []byte {
+	const large = 1 << 20
+	if len(p) < large {
+		return p
+	}
+	o.write(w, p) // kept in o, for the next write
+	return p[:0]
+}
+
 // close returns what no call of write has returned yet.
 func (o *output) close() error {
 	if o.reported {
@@ -42,7 +52,7 @@ func wrapWrite(w io.Writer, err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, syscall.EPIPE), errors.Is(err, io.ErrClosedPipe), errors.Is(err, os.ErrClosed):
+	case errors.Is(err, syscall.EPIPE), errors.Is(err, io.ErrClosedPipe):
 		return fmt.Errorf("%w: %w", ErrClosedPipe, err)
 	}
 	if _, named := errors.AsType[*os.PathError](err); named {

@@ -20,7 +20,8 @@ import (
 //	nginx 1.27
 //
 // Everything else is a table: how many, their share, the key, who. The largest group comes
-// first, and groups none of whose members is ok after the others. Errors are those of sinks.
+// first, and groups none of whose members is ok after the others. What one call writes is set
+// apart by an empty line from what those before it wrote. Errors are those of sinks.
 type Gathered struct {
 	// W must be set.
 	W io.Writer
@@ -34,16 +35,17 @@ type Gathered struct {
 	// Diff shows, of all bodies but that of the largest group, the difference to it.
 	Diff bool
 
-	out output
-	buf []byte
+	out   output
+	buf   []byte
+	wrote bool
 }
 
 const rule = "---------------"
 
 // Table writes the groups of t, whose results belong to list.
 func (g *Gathered) Table(t *rollup.Table, list muster.List) error {
-	g.buf = g.buf[:0]
 	groups := t.Groups()
+	g.begin(len(groups))
 	total := 0
 	for i := range groups {
 		total += groups[i].Count
@@ -70,6 +72,15 @@ func (g *Gathered) Table(t *rollup.Table, list muster.List) error {
 		g.rows(rest, total, list)
 	}
 	return g.flush(0)
+}
+
+// begin starts a section of n parts.
+func (g *Gathered) begin(n int) {
+	g.buf = g.buf[:0]
+	if g.wrote && n > 0 {
+		g.buf = append(g.buf, '\n')
+	}
+	g.wrote = g.wrote || n > 0
 }
 
 // flush writes what has been gathered if it is more than size.
@@ -140,12 +151,9 @@ func (g *Gathered) diff(text string) {
 	}
 }
 
-// maxKeyWidth is how much of a key a table shows on a terminal.
-const maxKeyWidth = 48
-
 // rows writes the groups as a table.
 func (g *Gathered) rows(groups []rollup.Group, total int, list muster.List) {
-	t := textTable{g: g, columns: []heading{{"COUNT", true}, {"SHARE", true}, {strings.ToUpper(groups[0].By), false}, {"NODES", false}}}
+	t := textTable{g: g, columns: []heading{{"COUNT", true}, {"SHARE", true}, {keyHeading(groups[0].By), false}, {"NODES", false}}}
 	for _, gr := range groups {
 		s := plain
 		if gr.Failed {
@@ -165,18 +173,27 @@ func (g *Gathered) rows(groups []rollup.Group, total int, list muster.List) {
 	t.write()
 }
 
-// shortKey is a key on one line, cut on terminals.
+// keyHeading is what was grouped by, in capitals when it is a word and not a rule.
+func keyHeading(by string) string {
+	if strings.Trim(strings.ToLower(by), "abcdefghijklmnopqrstuvwxyz_-0123456789") != "" {
+		return oneLine(by)
+	}
+	return strings.ToUpper(by)
+}
+
+// shortKey is a key on one line, on terminals cut to a third of it.
 func (g *Gathered) shortKey(key string) string {
 	key = oneLine(key)
-	if g.Width == 0 || utf8.RuneCountInString(key) <= maxKeyWidth {
+	widest := max(g.Width/3, 16)
+	if g.Width == 0 || utf8.RuneCountInString(key) <= widest {
 		return key
 	}
-	return string([]rune(key)[:maxKeyWidth-1]) + "…"
+	return string([]rune(key)[:widest-1]) + "…"
 }
 
 // Numbers writes a line per summarised field.
 func (g *Gathered) Numbers(numbers []Number) error {
-	g.buf = g.buf[:0]
+	g.begin(len(numbers))
 	t := textTable{g: g, columns: []heading{
 		{"NUMBER", false}, {"COUNT", true}, {"MIN", true}, {"MEDIAN", true}, {"P90", true}, {"P99", true}, {"MAX", true}, {"MEAN", true},
 	}}
@@ -189,7 +206,7 @@ func (g *Gathered) Numbers(numbers []Number) error {
 
 // Slowest writes a line per slow target.
 func (g *Gathered) Slowest(slowest []Slow) error {
-	g.buf = g.buf[:0]
+	g.begin(len(slowest))
 	t := textTable{g: g, columns: []heading{{"MS", true}, {"SLOWEST", false}}}
 	for _, s := range slowest {
 		t.add(plain, short(s.MS), s.Target)

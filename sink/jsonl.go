@@ -9,7 +9,7 @@ import (
 )
 
 // JSONL writes a line per result, see [AppendResult], and at the end a summary. W must be
-// set. Each Write is one write to W.
+// set. It gets what one Write is given in one piece, or in pieces of about a megabyte.
 type JSONL struct {
 	W io.Writer
 
@@ -24,6 +24,7 @@ func (s *JSONL) Write(_ context.Context, rs []muster.Result) error {
 	s.buf = s.buf[:0]
 	for i := range rs {
 		s.buf = append(AppendResult(s.buf, &rs[i]), '\n')
+		s.buf = s.out.spill(s.W, s.buf)
 	}
 	return s.out.write(s.W, s.buf)
 }

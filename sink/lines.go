@@ -31,11 +31,12 @@ type Lines struct {
 
 var _ muster.Sink = (*Lines)(nil)
 
-// Write writes the lines of rs, in one write to W.
+// Write writes the lines of rs.
 func (l *Lines) Write(_ context.Context, rs []muster.Result) error {
 	l.buf = l.buf[:0]
 	for i := range rs {
 		l.result(&rs[i])
+		l.buf = l.out.spill(l.W, l.buf)
 	}
 	return l.out.write(l.W, l.buf)
 }
