@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"maps"
 	"strings"
 
 	"github.com/musterhq/muster"
@@ -98,9 +99,7 @@ func withGroups(labels map[string]string, groups []string) map[string]string {
 
 func withLabel(labels map[string]string, key, value string) map[string]string {
 	m := make(map[string]string, len(labels)+1)
-	for k, v := range labels {
-		m[k] = v
-	}
+	maps.Copy(m, labels)
 	m[key] = value
 	return m
 }

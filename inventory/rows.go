@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -128,11 +129,7 @@ func overlay(under, over map[string]string) map[string]string {
 		return under
 	}
 	all := make(map[string]string, len(under)+len(over))
-	for k, v := range under {
-		all[k] = v
-	}
-	for k, v := range over {
-		all[k] = v
-	}
+	maps.Copy(all, under)
+	maps.Copy(all, over)
 	return all
 }

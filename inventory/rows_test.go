@@ -25,20 +25,21 @@ func stdin(format, text string) hostfile.Reader {
 func show(f *inventory.Frozen) []string {
 	var got []string
 	for x, err := range f.All() {
-		s := x.ID
+		var s strings.Builder
+		s.WriteString(x.ID)
 		for _, m := range []map[string]string{x.Labels, x.Vars} {
 			for _, k := range slices.Sorted(maps.Keys(m)) {
-				s += " " + k + "=" + m[k]
+				s.WriteString(" " + k + "=" + m[k])
 			}
-			s += ";"
+			s.WriteString(";")
 		}
 		if x.Off {
-			s += " off"
+			s.WriteString(" off")
 		}
 		if err != nil {
-			s += " " + err.Error()
+			s.WriteString(" " + err.Error())
 		}
-		got = append(got, s)
+		got = append(got, s.String())
 	}
 	return got
 }

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"maps"
 	"net/netip"
 	"sync"
 )
@@ -133,9 +134,7 @@ func (t *tally) each(yield func(netip.AddrPort, count) bool) {
 				slots = append(slots, c)
 			}
 		}
-		for k, v := range s.v6 {
-			names[k] = v
-		}
+		maps.Copy(names, s.v6)
 		s.mu.Unlock()
 		for _, c := range slots {
 			addr := addrOf(c.key)

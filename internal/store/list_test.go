@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -221,15 +222,15 @@ func TestHistory(t *testing.T) {
 		"10.0.19.1": "4:865 3:4865 1:865 0:4865 ", // 4865 is in two
 		"10.9.9.9":  "", "web": "",
 	} {
-		got := ""
+		var got strings.Builder
 		for o, err := range s.History(t.Context(), id) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got += fmt.Sprintf("%c:%d ", o.Job.ID[12], o.Index)
+			got.WriteString(fmt.Sprintf("%c:%d ", o.Job.ID[12], o.Index))
 		}
-		if got != want {
-			t.Errorf("%s: %s, want %s", id, got, want)
+		if got.String() != want {
+			t.Errorf("%s: %s, want %s", id, got.String(), want)
 		}
 	}
 }
