@@ -256,8 +256,8 @@ func TestBuiltInNamesAreTheEnvironment(t *testing.T) {
 	t.Parallel()
 	names := map[string]bool{}
 	typ := reflect.TypeFor[environment]()
-	for i := range typ.NumField() {
-		names[typ.Field(i).Tag.Get("expr")] = true
+	for field := range typ.Fields() {
+		names[field.Tag.Get("expr")] = true
 	}
 	delete(names, "__step")
 	if d := cmp.Diff(names, builtIn); d != "" {

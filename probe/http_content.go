@@ -44,11 +44,11 @@ func (c *content) addType(value []byte) {
 	}
 	c.typed = true
 	c.binary = !isText(value)
-	i := bytes.IndexByte(value, ';')
-	if i < 0 {
+	_, after, ok := bytes.Cut(value, []byte{';'})
+	if !ok {
 		return
 	}
-	if params := trimBlank(value[i+1:]); equalFold(params, "charset=utf-8") {
+	if params := trimBlank(after); equalFold(params, "charset=utf-8") {
 		c.utf8 = true
 		return
 	}
