@@ -3,6 +3,7 @@ package rollup
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -13,11 +14,12 @@ import (
 
 // plainChanges are changes that can be compared.
 func plainChanges(c Changes) string {
-	s := fmt.Sprintf("same %d, before %v, after %v", c.Same, slices.Collect(c.OnlyBefore.All()), slices.Collect(c.OnlyAfter.All()))
+	var s strings.Builder
+	fmt.Fprintf(&s, "same %d, before %v, after %v", c.Same, slices.Collect(c.OnlyBefore.All()), slices.Collect(c.OnlyAfter.All()))
 	for _, ch := range c.Changed {
-		s += fmt.Sprintf("\n%s -> %s: %d %v", ch.From, ch.To, ch.Count, slices.Collect(ch.Members.All()))
+		fmt.Fprintf(&s, "\n%s -> %s: %d %v", ch.From, ch.To, ch.Count, slices.Collect(ch.Members.All()))
 	}
-	return s
+	return s.String()
 }
 
 func TestCompare(t *testing.T) {

@@ -77,7 +77,8 @@ func TestMasksAreSeparate(t *testing.T) {
 	t.Parallel()
 	const s = "web1.lan 18:34:41 deadbeef12"
 	for _, c := range []struct{ masks, want string }{
-		{"none", s}, {"", s},
+		{"none", s},
+		{"", s},
 		{"time", "web1.lan <time> deadbeef12"},
 		{"id", "web1.lan 18:34:41 <id>"},
 		{"name", "<name> 18:34:41 deadbeef12"},

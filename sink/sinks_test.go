@@ -200,12 +200,12 @@ func TestFullDisk(t *testing.T) {
 func TestVisible(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
-		"a\tb":                  "a\tb",
-		"\x1b]0;t\x07":          `\x1b]0;t\x07`,
-		"\u009b31m":             `\xc2\x9b31m`,
-		"\xff\xfe":              `\xff\xfe`,
-		"a\rb\nc\x00\x7f":       `a\x0db\x0ac\x00\x7f`,
-		"\u202eevil\u2066":      `\u202eevil\u2066`,
+		"a\tb":                   "a\tb",
+		"\x1b]0;t\x07":           `\x1b]0;t\x07`,
+		"\u009b31m":              `\xc2\x9b31m`,
+		"\xff\xfe":               `\xff\xfe`,
+		"a\rb\nc\x00\x7f":        `a\x0db\x0ac\x00\x7f`,
+		"\u202eevil\u2066":       `\u202eevil\u2066`,
 		"größe 漢字 \u2028|\u00a0": "größe 漢字 \\u2028|\u00a0",
 	} {
 		if got := string(appendVisible(nil, in)); got != want {
@@ -233,7 +233,7 @@ func TestColorizer(t *testing.T) {
 		{"auto", "TERM=dumb", true, false},
 	} {
 		env := func(name string) string {
-			for _, kv := range strings.Fields(c.env) {
+			for kv := range strings.FieldsSeq(c.env) {
 				if v, ok := strings.CutPrefix(kv, name+"="); ok {
 					return v
 				}

@@ -5,7 +5,8 @@ import "unicode/utf8"
 const hexDigits = "0123456789abcdef"
 
 // appendString writes s as a JSON string. Besides what JSON demands it escapes DEL and
-// U+2028, U+2029, so that a line stays a line for every reader.
+// U+2028, U+2029, so that a line stays a line for every reader. Bytes that are not UTF-8
+// become U+FFFD.
 func appendString[S string | []byte](dst []byte, s S) []byte {
 	dst = append(dst, '"')
 	from := 0
@@ -25,7 +26,7 @@ func appendString[S string | []byte](dst []byte, s S) []byte {
 		r, size := utf8.DecodeRuneInString(string(s[i:min(i+utf8.UTFMax, len(s))]))
 		switch {
 		case r == utf8.RuneError && size == 1:
-			dst = append(append(dst, s[from:i]...), `\ufffd`...)
+			dst = append(append(dst, s[from:i]...), "\ufffd"...)
 			from = i + size
 		case r == '\u2028' || r == '\u2029':
 			dst = append(append(dst, s[from:i]...), `\u202`...)
