@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -59,7 +60,7 @@ func (p *Program) jobLs() *cobra.Command {
 					return err
 				}
 				if asJSON {
-					return p.jobsJSON(jobs)
+					return p.writeJSON(slices.Concat([]muster.Job{}, jobs)) // [] when there is none
 				}
 				return p.jobsTable(jobs)
 			})
@@ -71,13 +72,10 @@ func (p *Program) jobLs() *cobra.Command {
 	return cmd
 }
 
-func (p *Program) jobsJSON(jobs []muster.Job) error {
+func (p *Program) writeJSON(v any) error {
 	enc := json.NewEncoder(p.Out)
 	enc.SetIndent("", "  ")
-	if jobs == nil {
-		jobs = []muster.Job{}
-	}
-	return enc.Encode(jobs)
+	return enc.Encode(v)
 }
 
 func (p *Program) jobsTable(jobs []muster.Job) error {
@@ -134,7 +132,7 @@ func (p *Program) jobShow() *cobra.Command {
 					return err
 				}
 				if asJSON {
-					return p.jobsJSON([]muster.Job{job})
+					return p.writeJSON(&job)
 				}
 				return p.showJob(&job, &counts)
 			})

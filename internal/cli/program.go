@@ -26,8 +26,10 @@ type Program struct {
 	Err     io.Writer
 	// Getenv reads the environment.
 	Getenv func(string) string
-	// Signals delivers interrupts: the first drains, the second aborts.
-	Signals <-chan os.Signal
+	// Interrupts relays interrupts to c until stop is called. Only a run under way and a simulated
+	// fleet ask for them; at any other time an interrupt ends the process, whatever it waits
+	// for. Nil relays none.
+	Interrupts func(c chan<- os.Signal) (stop func())
 	// Show delivers requests to print the state of the run (SIGUSR1).
 	Show <-chan os.Signal
 

@@ -17,13 +17,12 @@ const lineEvery = 10 * time.Second
 const barEvery = 150 * time.Millisecond
 
 // progress shows how a run stands: a bar that is drawn over itself on a terminal, else a
-// line every ten seconds. It is used by one goroutine.
+// line every ten seconds. It is not safe for concurrent use.
 type progress struct {
 	out   io.Writer
 	tty   bool
 	width int
 	drawn bool
-	last  time.Time
 }
 
 // every returns how often update should be called.

@@ -36,7 +36,7 @@ func newReport(s *session) (*report, error) {
 	r := &report{
 		colors: colors,
 		p:      s.p, flags: &s.req.output, spec: &s.spec, list: s.list,
-		out: bufio.NewWriterSize(s.p.Out, 64<<10), direct: isTerminal(s.p.Out),
+		out: bufio.NewWriterSize(s.out, 64<<10), direct: isTerminal(s.p.Out),
 	}
 	if r.groups, err = newGrouping(r.flags, r.flags.keys(), s.list, &s.spec.Action); err != nil {
 		return nil, err

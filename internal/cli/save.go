@@ -60,9 +60,7 @@ func (f *saveFlags) retention() (store.Retention, error) {
 func (p *Program) storeConfig() store.Config {
 	return store.Config{
 		Path: filepath.Join(p.stateDir(), "muster.db"),
-		Encode: func(dst []byte, r *muster.Result) []byte {
-			return append(sink.AppendResult(dst, r), '\n')
-		},
+		Encode: sink.AppendResult,
 	}
 }
 
@@ -104,12 +102,12 @@ func (s *session) settle() bool {
 	finishErr := s.rec.Finish(context.Background(), &s.job)
 	ok, spill, err := s.rec.Health()
 	switch {
-	case !ok && spill != "":
-		fmt.Fprintf(s.p.Err, "muster: the store failed: %v; results are in %s\n", err, spill)
+	case !ok && spill == "":
+		fmt.Fprintf(s.err, "muster: %v; no result was kept\n", err)
 	case !ok:
-		fmt.Fprintf(s.p.Err, "muster: the store failed and no file could take the results: %v\n", err)
+		fmt.Fprintf(s.err, "muster: %v\n", err) // names the file
 	case finishErr != nil:
-		fmt.Fprintf(s.p.Err, "muster: the end of the run could not be stored: %v\n", finishErr)
+		fmt.Fprintf(s.err, "muster: the end of the run could not be stored: %v\n", finishErr)
 	}
 	return ok && finishErr == nil
 }

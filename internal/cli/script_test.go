@@ -5,11 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -18,22 +16,9 @@ import (
 	"github.com/musterhq/muster/internal/sim"
 )
 
-// muster is the program as main builds it, run as a process of its own by the scripts.
-func muster() {
-	signal.Ignore(syscall.SIGPIPE)
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	show := make(chan os.Signal, 1)
-	signal.Notify(show, syscall.SIGUSR1)
-	p := &cli.Program{
-		Version: "test", In: os.Stdin, Out: os.Stdout, Err: os.Stderr,
-		Getenv: os.Getenv, Signals: signals, Show: show,
-	}
-	os.Exit(p.Run(context.Background(), os.Args[1:]))
-}
-
+// TestMain makes the program available to tests as a process of its own, named muster.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"muster": muster})
+	testscript.Main(m, map[string]func(){"muster": func() { os.Exit(cli.Main("test")) }})
 }
 
 func TestScripts(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/musterhq/muster"
@@ -33,14 +34,21 @@ type session struct {
 	engine *fanout.Run
 	report *report
 
-	screen      sync.Mutex // one writer on the terminal at a time; guards bar and interrupts
-	bar         progress
-	interrupted bool
+	out, err    *leash      // standard output and error, given up when the user does
+	notices     chan string // what the signals have to say, printed by watch
+	interrupted atomic.Bool
+
+	screen sync.Mutex // one writer on the terminal at a time; guards bar and err
+	bar    progress
 }
 
 func (s *session) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	aborted, abort := context.WithCancel(context.Background())
+	defer abort()
+	s.out, s.err = &leash{w: s.p.Out, slack: aborted.Done()}, &leash{w: s.p.Err, slack: aborted.Done()}
+	s.notices = make(chan string, 2)
 	s.job = newJob(s.spec, s.list, commandLine(s.p.args), time.Now())
 	s.job.Duplicates = s.duplicates
 	if err := s.open(ctx); err != nil {
@@ -52,11 +60,22 @@ func (s *session) run(ctx context.Context) error {
 		return err
 	}
 	s.engine = s.work.Start(s.list, s.reserve())
-	s.bar = progress{out: s.p.Err, tty: isTerminal(s.p.Err) && !s.req.output.quiet && !s.req.output.noProgress, width: terminalWidth(s.p.Err)}
-	stop := s.attend(ctx, cancel)
+	s.bar = progress{out: s.err, tty: isTerminal(s.p.Err), width: terminalWidth(s.p.Err)}
+	release := s.p.interrupts(ctx, func(sig os.Signal) {
+		if s.interrupt(sig) {
+			cancel(errInterrupted)
+			abort()
+		}
+	})
+	stop := s.attend(ctx)
 	writeErr := s.consume(ctx, cancel)
 	stop()
-	return s.finish(writeErr)
+	s.job.State, s.job.Why = s.engine.End()
+	s.job.Finished = time.Now().UTC()
+	s.job.Ledger = s.engine.Status().Ledger
+	stored := s.settle()
+	release() // from here on an interrupt ends the process: all that must be kept is
+	return s.finish(writeErr, stored)
 }
 
 // reserve is the durable journal for attempts that must not be repeated; without a
@@ -83,11 +102,7 @@ func (s *session) consume(ctx context.Context, cancel context.CancelCauseFunc) e
 			s.report.count(batch)
 			continue
 		}
-		s.screen.Lock()
-		s.bar.clear()
-		err := s.report.write(ctx, batch)
-		s.screen.Unlock()
-		if err != nil {
+		if err := s.show(ctx, batch); err != nil {
 			failed = err
 			cancel(errors.New("output closed"))
 		}
@@ -95,31 +110,41 @@ func (s *session) consume(ctx context.Context, cancel context.CancelCauseFunc) e
 	return failed
 }
 
-// attend starts what goes on beside the run: progress, signals, Enter. The returned function
-// ends it all and waits for it.
-func (s *session) attend(ctx context.Context, cancel context.CancelCauseFunc) (stop func()) {
+// show hands a batch to the report. Where that is the terminal on which the bar is drawn, the
+// bar makes room; elsewhere a slow reader must not keep the screen from everybody else.
+func (s *session) show(ctx context.Context, batch []muster.Result) error {
+	if s.report.direct {
+		s.screen.Lock()
+		defer s.screen.Unlock()
+		s.bar.clear()
+	}
+	return s.report.write(ctx, batch)
+}
+
+// attend starts what goes on beside the run: progress, state on demand. The returned
+// function ends it all and waits for it.
+func (s *session) attend(ctx context.Context) (stop func()) {
 	ctx, end := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
-	wg.Go(func() { s.watch(ctx, cancel) })
+	wg.Go(func() { s.watch(ctx) })
 	if isTerminal(s.p.In) && s.bar.tty {
-		wg.Go(func() { watchEnter(ctx, s.show) })
+		wg.Go(func() { watchEnter(ctx, s.printState) })
 	}
 	return func() {
 		end()
 		wg.Wait()
-		s.screen.Lock()
 		s.bar.clear()
-		s.screen.Unlock()
 	}
 }
 
-func (s *session) watch(ctx context.Context, cancel context.CancelCauseFunc) {
+func (s *session) watch(ctx context.Context) {
 	ticker := time.NewTicker(s.bar.every())
 	defer ticker.Stop()
 	silent := s.req.output.quiet || s.req.output.noProgress
 	for {
 		select {
 		case <-ctx.Done():
+			s.printNotices()
 			return
 		case <-ticker.C:
 			if !silent {
@@ -128,48 +153,63 @@ func (s *session) watch(ctx context.Context, cancel context.CancelCauseFunc) {
 				s.screen.Unlock()
 			}
 		case <-s.p.Show:
-			s.show()
-		case sig := <-s.p.Signals:
-			s.interrupt(sig, cancel)
+			s.printState()
+		case text := <-s.notices:
+			s.print(text)
 		}
 	}
 }
 
-// show prints the state of the run on a line of its own.
-func (s *session) show() {
-	s.screen.Lock()
-	defer s.screen.Unlock()
-	s.bar.clear()
-	fmt.Fprintln(s.p.Err, stateLine(s.engine.Status()))
+// printNotices prints what came too late for watch.
+func (s *session) printNotices() {
+	for {
+		select {
+		case text := <-s.notices:
+			s.print(text)
+		default:
+			return
+		}
+	}
 }
 
-// interrupt drains on the first signal and aborts on the second.
-func (s *session) interrupt(sig os.Signal, cancel context.CancelCauseFunc) {
+// printState prints the state of the run.
+func (s *session) printState() { s.print(stateLine(s.engine.Status())) }
+
+// print prints a line of its own.
+func (s *session) print(text string) {
 	s.screen.Lock()
 	defer s.screen.Unlock()
 	s.bar.clear()
-	if s.interrupted {
-		fmt.Fprintln(s.p.Err, "muster: stopping at once")
-		cancel(errInterrupted)
-		return
+	fmt.Fprintln(s.err, text)
+}
+
+// interrupt drains on the first signal and has the run aborted on the second. It never
+// waits, for a screen least of all: what it has to say is printed by watch.
+func (s *session) interrupt(sig os.Signal) (abort bool) {
+	if s.interrupted.Swap(true) {
+		s.notify("muster: stopping at once")
+		return true
 	}
-	s.interrupted = true
 	s.engine.Drain("interrupted")
 	st := s.engine.Status()
 	left := st.Ledger.Targets - st.Ledger.Ended() - st.InFlight
-	fmt.Fprintf(s.p.Err, "muster: %v: waiting for %d under way, %d will not be attempted; once more stops at once\n", sig, st.InFlight, left)
+	s.notify(fmt.Sprintf("muster: %v: waiting for %d under way, %d will not be attempted; once more stops at once", sig, st.InFlight, left))
+	return false
 }
 
-// finish closes the books: the record, the report, the account, the exit code.
-func (s *session) finish(writeErr error) error {
-	s.job.State, s.job.Why = s.engine.End()
-	s.job.Finished = time.Now().UTC()
-	s.job.Ledger = s.engine.Status().Ledger
-	stored := s.settle()
+func (s *session) notify(text string) {
+	select {
+	case s.notices <- text:
+	default: // a third interrupt has nothing to add
+	}
+}
+
+// finish reports the end: what is known only now, the account, the exit code.
+func (s *session) finish(writeErr error, stored bool) error {
 	err := s.report.finish(&s.job)
 	s.account()
 	switch {
-	case s.interrupted:
+	case s.interrupted.Load():
 		return exitWith(exitInterrupted)
 	case writeErr != nil:
 		return writeErr
@@ -189,9 +229,9 @@ func (s *session) account() {
 	d := s.job.Finished.Sub(s.job.Started)
 	rate := float64(s.job.Ledger.Targets) / max(d.Seconds(), 1e-3)
 	if s.job.Why != "" {
-		fmt.Fprintf(s.p.Err, "stopped: %s\n", s.job.Why)
+		fmt.Fprintf(s.err, "stopped: %s\n", s.job.Why)
 	}
-	fmt.Fprintf(s.p.Err, "%s in %s (%s/s)\n", s.job.Ledger.String(), shortDuration(d), short(rate))
+	fmt.Fprintf(s.err, "%s in %s (%s/s)\n", s.job.Ledger.String(), shortDuration(d), short(rate))
 }
 
 func shortDuration(d time.Duration) string {

@@ -3,8 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -91,17 +89,8 @@ func (p *Program) runSim(ctx context.Context, f *simFlags) error {
 		}
 		fmt.Fprintf(p.Out, "admin %s\n", s.AdminURL())
 	}
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM)
+	ctx, stop := p.untilInterrupted(ctx)
 	defer stop()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() {
-		select {
-		case <-p.Signals:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	begun := time.Now()
 	if err := fleet.Run(ctx); err != nil {
 		return err

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"context"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"golang.org/x/term"
 )
@@ -26,8 +28,11 @@ func terminalWidth(v any) int {
 
 // watchEnter calls show whenever Enter is pressed on the controlling terminal, until ctx
 // ends. It opens the terminal anew, since reads of an inherited standard input cannot be
-// interrupted.
+// interrupted. A run in the background is not stopped for it, as it would be otherwise
+// as soon as somebody types: what is typed then is for others.
 func watchEnter(ctx context.Context, show func()) {
+	signal.Ignore(syscall.SIGTTIN)
+	defer signal.Reset(syscall.SIGTTIN)
 	tty, err := os.Open("/dev/tty")
 	if err != nil {
 		return
