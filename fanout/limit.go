@@ -15,9 +15,10 @@ const (
 	shrinkHurt  = 0.7
 	shrinkLocal = 0.8
 	hurtShare   = 0.05 // of the tick's ends, above what is usual for this fleet
-	idleNeeded  = 0.05 // of the processors; below, a larger window only adds waiting
+	idleNeeded  = 0.05 // of the processors; below, each step must show that it helps
 	holdHurt    = 500 * time.Millisecond
 	holdLocal   = time.Second
+	holdTrial   = 400 * time.Millisecond // long enough to see what a step has bought
 	// latencyFloor is the median below which latency is never a reason: on a busy
 	// processor everything takes longer, which says nothing of the target.
 	latencyFloor = 250 * time.Millisecond
@@ -53,6 +54,7 @@ type limiter struct {
 	reason string
 	hold   time.Duration // no growth until it is over
 	usual  float64       // share of hurt that backing off does not change
+	rate   float64       // throughput, smoothed over a few ticks
 	best   float64       // throughput at the last growth
 	bestAt float64       // limit before the last growth
 	lowest time.Duration // least median seen
@@ -115,23 +117,46 @@ func (l *limiter) shrink(factor, floor float64, hold time.Duration, why string) 
 
 func (l *limiter) grow(s signals) {
 	l.learn(s)
-	rate := float64(s.ended) / math.Max(s.elapsed.Seconds(), 1e-3)
 	switch {
 	case l.hold > 0:
 	case s.backlog:
 		l.reason = "store"
 	case s.idle < idleNeeded:
-		l.reason = "cpu"
-	case l.best > 0 && rate < l.best*1.02 && s.median > latencyFloor && s.median > 2*l.lowest && l.limit > l.bestAt:
+		l.try()
+	case l.best > 0 && l.rate < l.best*1.02 && s.median > latencyFloor && s.median > 2*l.lowest && l.limit > l.bestAt:
 		// The last growth bought waiting, not throughput: take it back and stay.
-		l.limit, l.hold, l.reason, l.best = l.bestAt, 2*holdLocal, "target latency", 0
+		l.takeBack("target latency")
 	default:
-		l.best, l.bestAt, l.reason = rate, l.limit, "adaptive"
-		l.limit *= growth
+		l.advance("adaptive", 0)
 	}
 }
 
+// try grows on busy processors: one step at a time, and only as long as each buys throughput.
+// Slow targets are worth a larger window on a busy machine too; with fast ones it only
+// adds waiting.
+func (l *limiter) try() {
+	if l.best > 0 && l.rate < l.best*1.05 && l.limit > l.bestAt {
+		l.takeBack("cpu")
+		return
+	}
+	l.advance("cpu", holdTrial)
+}
+
+func (l *limiter) advance(why string, hold time.Duration) {
+	l.best, l.bestAt, l.reason, l.hold = l.rate, l.limit, why, hold
+	l.limit *= growth
+}
+
+func (l *limiter) takeBack(why string) {
+	l.limit, l.hold, l.reason, l.best = l.bestAt, 2*holdLocal, why, 0
+}
+
 func (l *limiter) learn(s signals) {
+	now := float64(s.ended) / math.Max(s.elapsed.Seconds(), 1e-3)
+	if l.rate == 0 {
+		l.rate = now
+	}
+	l.rate += (now - l.rate) / 2
 	if s.median > 0 && (l.lowest == 0 || s.median < l.lowest) {
 		l.lowest = s.median
 	}
