@@ -142,6 +142,22 @@ func TestNumbersInJSON(t *testing.T) {
 	}
 }
 
+// A line stays a line, and JSON, for every reader.
+func TestStringsInJSON(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"": `""`, "a\"b\\c/d": `"a\"b\\c/d"`, "\t\r\n\b\x00\x7f": `"\t\r\n\u0008\u0000\u007f"`,
+		"\u2028\u2029": `"\u2028\u2029"`, "\u2027ü漢😀": `"` + "\u2027ü漢😀" + `"`, "a\xffb\xe6\xbc": `"` + "a\ufffdb\ufffd\ufffd" + `"`,
+	} {
+		if got := string(appendString(nil, in)); got != want {
+			t.Errorf("%q: %s, want %s", in, got, want)
+		}
+		if got := string(appendString(nil, []byte(in))); got != want {
+			t.Errorf("bytes %q: %s, want %s", in, got, want)
+		}
+	}
+}
+
 // A peer that sends very many headers does not slow us down.
 func TestManyHeaders(t *testing.T) {
 	t.Parallel()
