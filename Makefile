@@ -26,7 +26,7 @@ test: test-deps build ## all tests, with the race detector; full-size runs witho
 demo: build ## a simulated fleet of 10,000 and real commands on it
 	./bin/muster demo
 
-bench: build ## measure against floors and peers, side by side; writes docs/performance.md
+bench: test-deps build ## measure against floors and peers, side by side; writes docs/performance.md
 	$(GO) run ./bench
 
 fuzz: ## every fuzzer for FUZZTIME (5m), one after the other
