@@ -2,6 +2,7 @@ package rollup
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -100,9 +101,10 @@ func TestMergeOfAnySplit(t *testing.T) {
 func TestSamplesAreBounded(t *testing.T) {
 	t.Parallel()
 	by := mustBy("body")
+	filler := strings.Repeat("x", maxSample)
 	whole, parts := Table{By: by}, [2]Table{{By: by}, {By: by}}
-	for i := range 1500 { // 1500 * 64 KiB is beyond 64 MiB
-		r := answer(i, "200 OK", fmt.Sprintf("%06d", i)+strings.Repeat("x", 70_000))
+	for i := range 1100 { // 1100 * 64 KiB is beyond 64 MiB
+		r := answer(i, "200 OK", fmt.Sprintf("%06d", i)+filler)
 		whole.Add(nil, &r)
 		parts[i%2].Add(nil, &r)
 	}
@@ -120,7 +122,7 @@ func TestSamplesAreBounded(t *testing.T) {
 	merged.By = by
 	merged.Merge(&parts[0])
 	merged.Merge(&parts[1])
-	if d := cmp.Diff(plainGroups(&whole), plainGroups(&merged)); d != "" {
+	if !reflect.DeepEqual(plainGroups(&whole), plainGroups(&merged)) { // cmp.Diff takes long
 		t.Error("merged differently")
 	}
 }
