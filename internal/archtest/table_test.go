@@ -39,7 +39,6 @@ var owners = map[string]struct{ pkgs, why string }{
 	"golang.org/x/term":               {"internal/cli", "terminal size, passwords without echo"},
 	"golang.org/x/net":                {"dial probe", "IDN host names; HTTP/2 errors"},
 	"golang.org/x/sys":                {"dial probe internal/sim", "epoll and raw sockets"},
-	"github.com/cespare/xxhash/v2":    {"rollup", "hash of grouped bodies"},
 	"github.com/google/go-cmp":        {"", "tests"},
 	"github.com/rogpeppe/go-internal": {"", "tests"},
 	"github.com/miekg/dns":            {"", "tests"},
