@@ -115,7 +115,7 @@ func (p *proc) end() int {
 	select {
 	case <-p.done:
 	case <-time.After(2 * slow):
-		p.t.Fatalf("%s: it does not end\n%s", p, p.err)
+		p.t.Fatalf("%s: it does not end\n%s", p, p.err.tail())
 	}
 	if status := p.ProcessState.Sys().(syscall.WaitStatus); status.Signaled() {
 		return -int(status.Signal())
@@ -126,7 +126,7 @@ func (p *proc) end() int {
 func (p *proc) exits(code int) {
 	p.t.Helper()
 	if got := p.end(); got != code {
-		p.t.Fatalf("%s: exit code %d, want %d\n%s", p, got, code, p.err)
+		p.t.Fatalf("%s: exit code %d, want %d\n%s", p, got, code, p.err.tail())
 	}
 }
 
@@ -142,7 +142,7 @@ func wants(t testing.TB, what *text, patterns ...string) {
 	t.Helper()
 	for _, p := range patterns {
 		if !regexp.MustCompile(p).MatchString(what.String()) {
-			t.Errorf("no %q in:\n%s", p, what)
+			t.Errorf("no %q in:\n%s", p, what.tail())
 		}
 	}
 }
@@ -170,6 +170,12 @@ func (x *text) String() string {
 	return x.b.String()
 }
 
+// tail is the end of the text, for messages.
+func (x *text) tail() string {
+	s := x.String()
+	return s[max(0, len(s)-2000):]
+}
+
 // await waits until the text has a match of the pattern and returns the submatches.
 func (x *text) await(t testing.TB, pattern string) []string {
 	t.Helper()
@@ -185,7 +191,7 @@ func (x *text) await(t testing.TB, pattern string) []string {
 		select {
 		case <-grew:
 		case <-timeout:
-			t.Fatalf("%q did not come:\n%s", pattern, x)
+			t.Fatalf("%q did not come:\n%s", pattern, x.tail())
 		}
 	}
 }

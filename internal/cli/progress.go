@@ -38,15 +38,17 @@ func (p *progress) update(s fanout.Status) {
 		fmt.Fprintln(p.out, stateLine(s))
 		return
 	}
-	p.clear()
-	fmt.Fprint(p.out, cutTo(barLine(s, p.width), p.width-1))
+	fmt.Fprint(p.out, eraseLine+cutTo(barLine(s, p.width), p.width-1)) // one write: no flicker
 	p.drawn = true
 }
+
+// eraseLine empties the line on which the cursor is.
+const eraseLine = "\r\x1b[K"
 
 // clear removes the bar, so that something else can be printed in its place.
 func (p *progress) clear() {
 	if p.drawn {
-		fmt.Fprint(p.out, "\r\x1b[K")
+		fmt.Fprint(p.out, eraseLine)
 		p.drawn = false
 	}
 }
@@ -57,7 +59,7 @@ func stateLine(s fanout.Status) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d/%d (%d%%)  %s", l.Ended(), l.Targets, percent(l), counts(l))
 	fmt.Fprintf(&b, "  %s/s", short(s.Rate))
-	if s.ETA > 0 {
+	if s.ETA > 0 && s.Rate >= 0.05 { // shown as more than 0.0
 		fmt.Fprintf(&b, "  ETA %v", roundETA(s.ETA))
 	}
 	fmt.Fprintf(&b, "  %d under way", s.InFlight)
