@@ -147,6 +147,9 @@ func (r *Run) takeLocked(now time.Time) (muster.Target, verdict) {
 		return muster.Target{}, finished
 	}
 	signal(r.wanted)
+	if r.w.blocked == "" {
+		r.w.blocked = "store" // the window would give more than the journal makes durable
+	}
 	return muster.Target{}, wait
 }
 
