@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -46,38 +45,42 @@ type job struct {
 	cancel context.CancelFunc
 	ended  chan struct{}
 
-	mu      sync.Mutex
-	results []muster.Result
-	// Take is called with each batch before it is kept; nil is not.
-	take func([]muster.Result)
+	results []muster.Result // after ended
+	// take returns which results of a batch are kept; nil keeps all.
+	take func([]muster.Result) []muster.Result
 }
 
 // begin starts w over l. It is canceled with the test.
-func begin(t testing.TB, w *Work, l muster.List, take func([]muster.Result)) *job {
+func begin(t testing.TB, w *Work, l muster.List, take func([]muster.Result) []muster.Result) *job {
 	t.Helper()
-	j := &job{Run: w.Start(l, nil), list: l, ended: make(chan struct{}), take: take}
-	j.collect(t)
-	return j
+	return collect(t, w.Start(l, nil), l, take)
 }
 
-func (j *job) collect(t testing.TB) {
-	var ctx context.Context
-	ctx, j.cancel = context.WithCancel(context.WithoutCancel(t.Context()))
+// beginReserved is begin with a durable record.
+func beginReserved(t testing.TB, w *Work, l muster.List, reserve func(context.Context, []int) error) *job {
+	t.Helper()
+	return collect(t, w.Start(l, reserve), l, nil)
+}
+
+func collect(t testing.TB, r *fanout.Run, l muster.List, take func([]muster.Result) []muster.Result) *job {
+	t.Helper()
+	j := &job{Run: r, list: l, ended: make(chan struct{}), take: take}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	j.cancel = cancel
 	t.Cleanup(func() {
-		j.cancel()
+		cancel()
 		<-j.ended
 	})
 	go func() {
 		defer close(j.ended)
 		for batch := range j.Batches(ctx) {
-			if j.take != nil {
-				j.take(batch)
+			if take != nil {
+				batch = take(batch)
 			}
-			j.mu.Lock()
 			j.results = append(j.results, batch...)
-			j.mu.Unlock()
 		}
 	}()
+	return j
 }
 
 // until waits for a state of the run that must come about.
