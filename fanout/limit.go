@@ -58,6 +58,7 @@ type limiter struct {
 	best   float64       // throughput at the last growth
 	bestAt float64       // limit before the last growth
 	lowest time.Duration // least median seen
+	bytes  float64       // of an answer; it rises at once and falls slowly
 }
 
 func newLimiter(fanout int, fixed bool) limiter {
@@ -171,10 +172,21 @@ func (l *limiter) clamp(s signals) {
 	if s.sockets > 0 {
 		l.atMost(s.sockets, s.socketsWhy)
 	}
-	if s.meanBytes > 0 {
-		l.atMost(max(floorLocal, int(memoryBudget/s.meanBytes)), "memory")
+	if l.weigh(s.meanBytes); l.bytes > 0 {
+		l.atMost(max(floorLocal, int(memoryBudget/l.bytes)), "memory")
 	}
 	l.limit = math.Max(1, l.limit)
+}
+
+// weigh takes the mean size of the tick's answers. A tick without answers, or with a few small ones, does
+// not forget that large ones are under way.
+func (l *limiter) weigh(mean float64) {
+	switch {
+	case mean > l.bytes:
+		l.bytes = mean
+	case mean > 0:
+		l.bytes += (mean - l.bytes) / 8
+	}
 }
 
 func (l *limiter) atMost(n int, why string) {

@@ -139,3 +139,19 @@ func TestLimiterStaysWhereProcessorsAreTheLimit(t *testing.T) {
 		t.Errorf("limit = %d, peak %d (%s) on busy processors, want it to stay", l.allowed(), peak, l.reason)
 	}
 }
+
+func TestLimiterRemembersLargeAnswers(t *testing.T) {
+	t.Parallel()
+	l := newLimiter(0, false)
+	large := calm()
+	large.meanBytes = 1 << 20
+	l.tick(large)
+	ticks(&l, 30, func(int) signals { s := calm(); s.ended, s.meanBytes = 0, 0; return s })
+	if n := l.allowed(); n > memoryBudget>>20 || l.reason != "memory" {
+		t.Errorf("limit = %d (%s) while answers of 1 MiB are under way", n, l.reason)
+	}
+	ticks(&l, 60, func(i int) signals { s := calm(); s.ended, s.meanBytes = 1000*(i+1), 200; return s })
+	if n := l.allowed(); n < 5000 {
+		t.Errorf("limit = %d (%s) long after the answers have become small", n, l.reason)
+	}
+}
