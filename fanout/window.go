@@ -23,9 +23,9 @@ const (
 	maxPendingBytes = 64 << 20
 )
 
-// bounceLimit is how long a target that our own side refuses is tried again before it
-// ends as a local failure.
-const bounceLimit = 10 * time.Second
+// bounceLimit is how long our own side may refuse every attempt before the targets it refuses end as
+// local failures: a little longer than the minute for which TCP keeps a used port back.
+const bounceLimit = 75 * time.Second
 
 // window decides which target starts when. It is a state machine without
 // goroutines or clocks; its owner serialises the calls.
@@ -45,6 +45,7 @@ type window struct {
 	retries  retryHeap
 	parked   parking
 	tries    map[int]tries // of targets under way that have been tried before
+	reached  time.Time     // when an attempt last got past our own side
 	ledger   muster.Ledger
 	paused   bool
 	stop     string          // why nothing new starts; "" while it does
@@ -265,6 +266,7 @@ func (w *window) count(r *muster.Result) {
 // sent: lack of descriptors or ports is a reason to wait, not the target's failure.
 func (w *window) bounced(now time.Time, t muster.Target, r muster.Result, tr tries) bool {
 	if r.Failure != muster.FailLocal || !r.Transient || r.Sent {
+		w.reached = now
 		return false
 	}
 	w.tick.local++
@@ -273,7 +275,7 @@ func (w *window) bounced(now time.Time, t muster.Target, r muster.Result, tr tri
 		tr.first = now
 	}
 	tr.bounces++
-	if now.Sub(tr.first) > bounceLimit {
+	if now.Sub(tr.first) > bounceLimit && now.Sub(w.reached) > bounceLimit {
 		return false
 	}
 	if w.stop != "" {
