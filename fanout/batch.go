@@ -52,19 +52,24 @@ func (s *stages) start() {
 	s.open++
 }
 
-// skip accounts for a target that ended without being started.
+// skip accounts for a target that ended without being started. A canary of such targets would
+// prove nothing: it goes on until it has its number of attempts.
 func (s *stages) skip() {
-	if s.room > 0 {
+	if s.room > 0 && !s.inCan {
 		s.room--
 	}
 	s.advance()
 }
 
-// end accounts for a started target that ended.
-func (s *stages) end(failed bool) {
+// end accounts for a started target that ended; tried says that something was attempted.
+func (s *stages) end(failed, tried bool) {
 	s.open--
-	if s.inCan && failed {
+	switch {
+	case !s.inCan:
+	case failed:
 		s.fails++
+	case !tried:
+		s.room++
 	}
 	s.advance()
 }

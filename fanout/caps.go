@@ -7,7 +7,8 @@ type caps struct {
 	perHost int // 0 is no cap
 	groups  []muster.GroupCap
 	hosts   map[string]int
-	labels  []map[string]int // parallel to groups
+	labels  []map[string]int // parallel to groups, as are kinds
+	kinds   []string
 }
 
 func newCaps(p *muster.Plan) caps {
@@ -15,23 +16,34 @@ func newCaps(p *muster.Plan) caps {
 	if c.perHost == 0 {
 		c.perHost = muster.DefaultPerHost
 	}
-	for range c.groups {
+	for _, g := range c.groups {
 		c.labels = append(c.labels, map[string]int{})
+		c.kinds = append(c.kinds, "per-group "+g.Label)
 	}
 	return c
 }
 
-// blocked returns the key of the first cap that t would exceed, or "".
-func (c *caps) blocked(t *muster.Target) string {
+// capKey names one cap: of a label's value, or of a host. The zero value is none.
+type capKey struct {
+	kind  string // "per-host" or "per-group LABEL"
+	value string
+}
+
+const perHostKind = "per-host"
+
+func hostKey(t *muster.Target) capKey { return capKey{perHostKind, t.Host} }
+
+// blocked returns the first cap that t would exceed, or the zero value.
+func (c *caps) blocked(t *muster.Target) capKey {
 	if c.perHost > 0 && c.hosts[t.Host] >= c.perHost {
 		return hostKey(t)
 	}
 	for i, g := range c.groups {
 		if v, ok := t.Labels[g.Label]; ok && c.labels[i][v] >= g.Max {
-			return groupKey(g.Label, v)
+			return capKey{c.kinds[i], v}
 		}
 	}
-	return ""
+	return capKey{}
 }
 
 func (c *caps) take(t *muster.Target) { c.add(t, 1) }

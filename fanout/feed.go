@@ -11,7 +11,8 @@ import (
 type loop struct {
 	run    *Run
 	gov    *governor
-	ended  bool // an exchange has ended since the last Flush; the loop's goroutine alone uses it
+	ended  bool    // an exchange has ended since the last Flush; the loop's goroutine alone uses it
+	last   verdict // what the last Next was told; likewise
 	notify atomic.Pointer[func()]
 }
 
@@ -22,6 +23,7 @@ func (l *loop) Next() (t muster.Target, ok, more bool) {
 	now := time.Now()
 	for {
 		t, v := l.run.take(now)
+		l.last = v
 		switch {
 		case v == finished:
 			return t, false, false
@@ -44,14 +46,15 @@ func (l *loop) Done(t muster.Target, res muster.Result) {
 }
 
 // Flush lets the others see what this turn of the loop has done. A turn that ended
-// nothing wakes nobody, or two idle loops would keep each other awake.
+// nothing wakes nobody, or two idle loops would keep each other awake. What the ends made room for
+// this loop takes itself; others are told if it was left with room to spare.
 func (l *loop) Flush() {
 	if !l.ended {
 		return
 	}
 	l.ended = false
 	l.run.mu.Lock()
-	l.run.settle()
+	l.run.settle(l.last)
 	l.run.mu.Unlock()
 }
 

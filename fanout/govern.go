@@ -43,12 +43,25 @@ type governor struct {
 	meter   idleMeter
 }
 
+// batchSample is how many targets are asked whether they fit the event loop.
+const batchSample = 16
+
+// batchProber returns the probe's event loop if there is one and some of a sample of the targets fit
+// it. Where none does, as with TLS, a goroutine that goes on with the next target by itself costs
+// half of one that the loop starts for each.
 func (r *Run) batchProber() muster.BatchProber {
 	b, ok := r.probe.(muster.BatchProber)
 	if !ok {
 		return nil
 	}
-	return b
+	n := r.list.Len()
+	for i := range min(n, batchSample) {
+		t, err := r.list.At(i * n / min(n, batchSample))
+		if err == nil && !t.Off && b.Batchable(t) {
+			return b
+		}
+	}
+	return nil
 }
 
 func (g *governor) begin(cancel context.CancelCauseFunc) {
@@ -61,7 +74,7 @@ func (g *governor) begin(cancel context.CancelCauseFunc) {
 	if d := time.Duration(g.eng.Plan.Deadline); d > 0 {
 		t := time.AfterFunc(d, func() {
 			g.mu.Lock()
-			g.w.halt("deadline", muster.StateStopped)
+			g.w.cut("deadline", muster.StateStopped)
 			g.mu.Unlock()
 			cancel(errDeadline)
 		})
@@ -97,7 +110,7 @@ func (g *governor) turn() bool {
 	if g.w.stop != "" {
 		g.releaseReserved()
 	}
-	over := g.w.inflight == 0 && len(g.w.retries) == 0 && len(g.reserved) == 0 &&
+	over := g.w.inflight == 0 && g.w.retries.len() == 0 && len(g.reserved) == 0 &&
 		(g.w.stop != "" || g.w.idle())
 	if over && g.w.stop != "" {
 		over = g.sweepLocked()
@@ -177,7 +190,7 @@ func (g *governor) spawnOne(t muster.Target) {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		g.w.done(time.Now(), t, res)
-		g.settle()
+		g.settle(start)
 	})
 }
 
@@ -234,7 +247,7 @@ func (g *governor) sockets(s signals) signals {
 
 func (g *governor) abort() {
 	g.mu.Lock()
-	g.w.halt(causeOf(g.ctx), muster.StateCanceled)
+	g.w.cut(causeOf(g.ctx), muster.StateCanceled)
 	g.mu.Unlock()
 	g.wakeLoops()
 }

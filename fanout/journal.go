@@ -60,12 +60,15 @@ func (r *Run) reserve(ctx context.Context, ts []muster.Target) {
 	}
 	err := r.eng.Reserve(ctx, indexes)
 	r.mu.Lock()
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		r.w.halt(causeOf(ctx), muster.StateCanceled)
+	case err != nil:
 		r.w.halt("journal: "+err.Error(), muster.StateStopped)
 	}
 	if r.w.stop != "" {
 		for _, t := range ts {
-			r.w.release(t, r.w.stop)
+			r.w.release(t)
 		}
 	} else {
 		r.reserved = append(r.reserved, ts...)

@@ -24,6 +24,65 @@ type tries struct {
 	first    time.Time // of the first bounce of this attempt
 }
 
+// waitroom holds targets between two attempts: until they are due, and then, if a cap is full, until
+// it has room, so that one host at its cap does not hold up the others. The zero value is empty.
+type waitroom struct {
+	heap  retryHeap
+	held  parking[waiting]
+	bytes int // of the bodies of last results
+}
+
+func (r *waitroom) len() int { return len(r.heap) + r.held.n }
+
+// full reports whether nothing new should start before some of it has ended: memory is bounded by
+// the plan, not by how many targets fail.
+func (r *waitroom) full() bool { return r.len() >= maxPending || r.bytes >= maxPendingBytes }
+
+func (r *waitroom) push(w waiting) {
+	r.bytes += len(w.last.Body)
+	heap.Push(&r.heap, w)
+}
+
+// take returns a target that is due and within the caps; otherwise when the next one is due, zero
+// for none.
+func (r *waitroom) take(now time.Time, c *caps) (w waiting, ok bool, due time.Time) {
+	for from, w, ok := r.held.pop(); ok; from, w, ok = r.held.pop() {
+		if key := c.blocked(&w.t); key != (capKey{}) {
+			r.held.repark(from, key, w)
+			continue
+		}
+		r.bytes -= len(w.last.Body)
+		return w, true, due
+	}
+	for len(r.heap) > 0 {
+		if r.heap[0].due.After(now) {
+			return w, false, r.heap[0].due
+		}
+		w = heap.Pop(&r.heap).(waiting)
+		if key := c.blocked(&w.t); key != (capKey{}) {
+			r.held.push(key, w)
+			continue
+		}
+		r.bytes -= len(w.last.Body)
+		return w, true, due
+	}
+	return waiting{}, false, due
+}
+
+// drain empties the room, yielding what was in it.
+func (r *waitroom) drain(yield func(waiting) bool) {
+	all := r.heap
+	for w := range r.held.drain {
+		all = append(all, w)
+	}
+	*r = waitroom{}
+	for _, w := range all {
+		if !yield(w) {
+			return
+		}
+	}
+}
+
 // retryHeap orders targets by when they are due.
 type retryHeap []waiting
 
@@ -42,9 +101,6 @@ func (h *retryHeap) Pop() any {
 	*h = old[:len(old)-1]
 	return w
 }
-
-func (h *retryHeap) push(w waiting) { heap.Push(h, w) }
-func (h *retryHeap) pop() waiting   { return heap.Pop(h).(waiting) }
 
 // backoff returns the pause before retry n (from 1): base doubled n-1 times, capped
 // by MaxBackoff, and spread by half to both sides so that targets which failed together

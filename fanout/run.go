@@ -92,7 +92,7 @@ func (r *Run) recycle(batch []muster.Result) {
 // Drain stops new starts; what is under way goes on to its end. Further calls do nothing.
 func (r *Run) Drain(why string) {
 	r.mu.Lock()
-	r.w.halt(why, muster.StateCanceled)
+	r.w.cut(why, muster.StateCanceled)
 	r.mu.Unlock()
 	signal(r.kicked)
 }
@@ -138,9 +138,9 @@ func (r *Run) takeLocked(now time.Time) (muster.Target, verdict) {
 		}
 		return t, v
 	}
-	if n := len(r.reserved); n > 0 && r.w.stop == "" {
-		t := r.reserved[n-1]
-		r.reserved = r.reserved[:n-1]
+	if len(r.reserved) > 0 && r.w.stop == "" {
+		t := r.reserved[0]
+		r.reserved = r.reserved[1:]
 		return t, start
 	}
 	if r.w.stop != "" || r.w.idle() {
@@ -163,17 +163,18 @@ func (r *Run) finish(ctx context.Context, t muster.Target, res muster.Result) (m
 	defer r.mu.Unlock()
 	r.w.done(now, t, res)
 	next, v := r.takeLocked(now)
-	r.settle()
+	r.settle(v)
 	return next, v
 }
 
-// settle wakes whom the last change concerns; the caller holds r.mu.
-func (r *Run) settle() {
+// settle wakes whom the last change concerns: the governor only if it may have something to do, after the
+// window gave v to the last who asked. The caller holds r.mu.
+func (r *Run) settle(v verdict) {
 	if !r.flushed && len(r.w.pending) > 0 {
 		r.flushed = true
 		signal(r.full)
 	}
-	if r.w.inflight < r.w.limit.allowed() {
+	if r.w.inflight == 0 || r.w.stop != "" || v == start && r.w.mayStart() {
 		signal(r.kicked)
 	}
 }
@@ -181,7 +182,7 @@ func (r *Run) settle() {
 // releaseReserved ends what is reserved and will not be started any more; the caller holds r.mu.
 func (r *Run) releaseReserved() {
 	for _, t := range r.reserved {
-		r.w.release(t, r.w.stop)
+		r.w.release(t)
 	}
 	r.reserved = nil
 }
@@ -199,9 +200,15 @@ func (r *Run) complete(ctx context.Context, t *muster.Target, res *muster.Result
 		*res = res.Fail(muster.FailLocal, "the probe returned no outcome")
 	case res.Outcome == muster.Canceled:
 		res.Reason = causeOf(ctx)
-	case r.eng.Judge != nil:
+	case r.eng.Judge != nil && !refusedHere(res):
 		r.eng.Judge(t, res)
 	}
+}
+
+// refusedHere reports that our own side refused the attempt before anything was sent: it says nothing of
+// the target, and is tried again.
+func refusedHere(res *muster.Result) bool {
+	return res.Failure == muster.FailLocal && res.Transient && !res.Sent
 }
 
 // causeOf names why ctx ended, as results and the job's record say it.

@@ -35,7 +35,7 @@ func (r *Run) Status() Status {
 	defer r.mu.Unlock()
 	w := r.w
 	s := Status{
-		Ledger: w.ledger, InFlight: w.inflight, Waiting: len(w.retries), Limit: w.limit.allowed(),
+		Ledger: w.ledger, InFlight: w.inflight, Waiting: w.retries.len(), Limit: w.limit.allowed(),
 		Reason: w.blocked, Rate: r.rate, Paused: w.paused, Stop: w.stop,
 	}
 	if s.Reason == "" {

@@ -42,10 +42,10 @@ type window struct {
 
 	inflight int
 	exposed  int // in flight, or started once and waiting to start again
-	retries  retryHeap
-	parked   parking
-	tries    map[int]tries // of targets under way that have been tried before
-	reached  time.Time     // when an attempt last got past our own side
+	retries  waitroom
+	parked   parking[muster.Target]
+	again    map[int]waiting // targets under way that have been tried before, as they waited
+	reached  time.Time       // when an attempt last got past our own side
 	ledger   muster.Ledger
 	paused   bool
 	stop     string          // why nothing new starts; "" while it does
@@ -72,7 +72,7 @@ func newWindow(p muster.Plan, list muster.List) *window {
 		plan: p, list: list, never: p.Repeat == muster.RepeatNever,
 		order: newOrder(&p, n), budget: newBudget(&p, n), caps: newCaps(&p),
 		pace: newPacer(p.Rate), limit: newLimiter(p.Fanout, p.FanoutFixed),
-		tries: map[int]tries{}, ledger: muster.Ledger{Targets: n},
+		again: map[int]waiting{}, ledger: muster.Ledger{Targets: n},
 	}
 	w.stages = newStages(&p, n, w.order.canary)
 	return w
@@ -126,11 +126,15 @@ func (w *window) gate(now time.Time) verdict {
 // candidate returns the target to take: one due for its retry, one that a cap had
 // held back, else the next of the list.
 func (w *window) candidate(now time.Time) (muster.Target, bool) {
-	if t, ok := w.dueRetry(now); ok {
+	if t, ok := w.retry(now); ok {
 		return t, true
 	}
-	if w.exposed >= w.budget.room() {
+	switch {
+	case w.exposed >= w.budget.room():
 		w.blocked = "error budget"
+		return muster.Target{}, false
+	case w.retries.full():
+		w.blocked = "retries"
 		return muster.Target{}, false
 	}
 	if t, ok := w.unpark(); ok {
@@ -139,45 +143,36 @@ func (w *window) candidate(now time.Time) (muster.Target, bool) {
 	return w.fresh()
 }
 
-func (w *window) dueRetry(now time.Time) (muster.Target, bool) {
-	if len(w.retries) == 0 {
+func (w *window) retry(now time.Time) (muster.Target, bool) {
+	r, ok, due := w.retries.take(now, &w.caps)
+	if !ok {
+		if !due.IsZero() {
+			w.wake(due)
+		}
 		return muster.Target{}, false
 	}
-	head := &w.retries[0]
-	if head.due.After(now) {
-		w.wake(head.due)
-		return muster.Target{}, false
-	}
-	if key := w.caps.blocked(&head.t); key != "" {
-		w.blocked = capName(key)
-		return muster.Target{}, false
-	}
-	r := w.retries.pop()
-	w.tries[r.t.Index] = r.tries
+	w.again[r.t.Index] = r
 	return r.t, true
 }
 
 // unpark takes a target whose cap has room again. Parked targets belong to the present
 // stage and count as started there.
 func (w *window) unpark() (muster.Target, bool) {
-	for {
-		t, ok := w.parked.pop()
-		if !ok {
-			return muster.Target{}, false
-		}
-		if key := w.caps.blocked(&t); key != "" {
-			w.parked.push(key, t)
+	for from, t, ok := w.parked.pop(); ok; from, t, ok = w.parked.pop() {
+		if key := w.caps.blocked(&t); key != (capKey{}) {
+			w.parked.repark(from, key, t)
 			continue
 		}
 		w.exposed++
 		return t, true
 	}
+	return muster.Target{}, false
 }
 
 // fresh takes the next target of the list that can be sent. Defective and
 // switched-off rows end here; rows whose cap is full are parked.
 func (w *window) fresh() (muster.Target, bool) {
-	for w.parked.n < maxParked && len(w.pending) < maxPending {
+	for !w.parked.full && len(w.pending) < maxPending {
 		if why := w.stages.blocked(); why != "" {
 			w.blocked = why
 			return muster.Target{}, false
@@ -197,7 +192,7 @@ func (w *window) fresh() (muster.Target, bool) {
 			continue
 		}
 		w.stages.start()
-		if key := w.caps.blocked(&t); key != "" {
+		if key := w.caps.blocked(&t); key != (capKey{}) {
 			w.parked.push(key, t)
 			continue
 		}
@@ -210,6 +205,13 @@ func (w *window) fresh() (muster.Target, bool) {
 	return muster.Target{}, false
 }
 
+// mayStart reports whether another target might start besides the one that next has just returned: if not, only the
+// end of an attempt, a timer or a change of the limit can make one.
+func (w *window) mayStart() bool {
+	return w.inflight < w.limit.allowed() &&
+		(w.retries.len() > 0 || len(w.parked.ready) > 0 || !w.parked.full && !w.order.done())
+}
+
 func (w *window) skip(t muster.Target, r muster.Result) {
 	r.Index, r.Target = t.Index, t.ID
 	w.emit(r)
@@ -218,7 +220,7 @@ func (w *window) skip(t muster.Target, r muster.Result) {
 
 // idle reports whether nothing is under way, waiting or left.
 func (w *window) idle() bool {
-	return w.inflight == 0 && len(w.retries) == 0 && w.parked.n == 0 && w.order.done()
+	return w.inflight == 0 && w.retries.len() == 0 && w.parked.n == 0 && w.order.done()
 }
 
 func (w *window) wake(at time.Time) {
@@ -232,10 +234,7 @@ func (w *window) done(now time.Time, t muster.Target, r muster.Result) {
 	w.inflight--
 	w.free(&t)
 	r.Index, r.Target = t.Index, t.ID
-	tr, tried := w.tries[t.Index]
-	if tried {
-		delete(w.tries, t.Index)
-	}
+	tr := w.before(t.Index).tries
 	w.count(&r)
 	if w.bounced(now, t, r, tr) {
 		return
@@ -246,6 +245,21 @@ func (w *window) done(now time.Time, t muster.Target, r muster.Result) {
 		return
 	}
 	w.end(r)
+}
+
+func (w *window) free(t *muster.Target) {
+	w.caps.give(t)
+	w.parked.freed(&w.caps, t)
+	w.retries.held.freed(&w.caps, t)
+}
+
+// before returns how a target that is under way had waited, and forgets it; zero at its first attempt.
+func (w *window) before(index int) waiting {
+	was, ok := w.again[index]
+	if ok {
+		delete(w.again, index)
+	}
+	return was
 }
 
 // count feeds the limiter's signals.
@@ -265,7 +279,7 @@ func (w *window) count(r *muster.Result) {
 // bounced sends a target round again that our own side refused before anything was
 // sent: lack of descriptors or ports is a reason to wait, not the target's failure.
 func (w *window) bounced(now time.Time, t muster.Target, r muster.Result, tr tries) bool {
-	if r.Failure != muster.FailLocal || !r.Transient || r.Sent {
+	if !refusedHere(&r) {
 		w.reached = now
 		return false
 	}
@@ -306,7 +320,7 @@ func (w *window) end(r muster.Result) {
 		w.budget.failures++
 	}
 	inCanary := w.stages.inCan
-	w.stages.end(spends)
+	w.stages.end(spends, r.Outcome != muster.Denied && r.Outcome != muster.Invalid)
 	w.emit(r)
 	switch {
 	case w.stop != "":
@@ -321,72 +335,6 @@ func (w *window) emit(r muster.Result) {
 	w.ledger.Add(&r)
 	w.bytes += len(r.Body)
 	w.pending = append(w.pending, r)
-}
-
-// halt stops new starts for good. What waits for a retry ends with its last
-// result; what is under way goes on.
-func (w *window) halt(why string, state muster.JobState) {
-	if w.stop != "" {
-		return
-	}
-	w.stop, w.state = why, state
-	waiting := w.retries
-	w.retries = nil
-	for _, r := range waiting {
-		w.endUnsent(r.t, r.last, r.tries)
-	}
-}
-
-// endUnsent ends a target that waited when the window halted: with its last result,
-// or as not attempted when none of its attempts reached the network.
-func (w *window) endUnsent(t muster.Target, last muster.Result, tr tries) {
-	if tr.attempts == 0 {
-		last = muster.Result{Index: t.Index, Target: t.ID, Outcome: muster.NotAttempted, Reason: w.stop}
-	}
-	last.Attempts = tr.attempts
-	w.end(last)
-}
-
-// release ends a target that was taken and never sent.
-func (w *window) release(t muster.Target, reason string) {
-	w.inflight--
-	w.free(&t)
-	w.end(muster.Result{Index: t.Index, Target: t.ID, Outcome: muster.NotAttempted, Reason: reason})
-}
-
-func (w *window) free(t *muster.Target) {
-	w.caps.give(t)
-	w.parked.freed(&w.caps, t)
-}
-
-// sweep reports, in portions, the targets that never started once the window has
-// halted. more is false when all have been reported.
-func (w *window) sweep(portion int) (more bool) {
-	for t := range w.parked.drain {
-		w.notAttempted(t)
-	}
-	for range portion {
-		i, ok := w.order.next()
-		if !ok {
-			return false
-		}
-		t, err := w.list.At(i)
-		t.Index = i
-		if err != nil {
-			w.emit(muster.Result{Index: i, Target: t.ID, Outcome: muster.Invalid, Reason: "invalid target", Detail: err.Error()})
-			continue
-		}
-		w.notAttempted(t)
-	}
-	return true
-}
-
-func (w *window) notAttempted(t muster.Target) {
-	reason := w.stop
-	if t.Off {
-		reason = "switched off"
-	}
-	w.emit(muster.Result{Index: t.Index, Target: t.ID, Outcome: muster.NotAttempted, Reason: reason})
 }
 
 // adapt runs the limiter on what was measured since the last tick.

@@ -117,9 +117,9 @@ func settle(t *rapid.T, w *window) {
 		}
 		seen[r.Index] = true
 	}
-	if w.inflight != 0 || w.exposed != 0 || len(w.caps.hosts) != 0 || len(w.tries) != 0 || w.parked.n != 0 {
+	if w.inflight != 0 || w.exposed != 0 || len(w.caps.hosts) != 0 || len(w.again) != 0 || w.retries.bytes != 0 || w.parked.n != 0 {
 		t.Fatalf("leftovers: %d in flight, %d exposed, caps %v, tries %v, %d parked",
-			w.inflight, w.exposed, w.caps.hosts, w.tries, w.parked.n)
+			w.inflight, w.exposed, w.caps.hosts, w.again, w.parked.n)
 	}
 }
 
