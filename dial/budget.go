@@ -13,7 +13,8 @@ type Budget struct {
 	// Limit is the number of sockets; 0 is the descriptor limit, less the descriptors
 	// open at the first use, less Reserve.
 	Limit int
-	// Reserve is what is left for files, listeners and name servers; 0 is DefaultReserve.
+	// Reserve is what is left for files, listeners and name servers; 0 is DefaultReserve, but at
+	// most half of what there is.
 	Reserve int
 
 	once    sync.Once
@@ -37,11 +38,13 @@ func (b *Budget) init() {
 	b.once.Do(func() {
 		b.max = b.Limit
 		if b.max <= 0 {
+			free := descriptorLimit() - openDescriptors()
 			reserve := b.Reserve
 			if reserve <= 0 {
-				reserve = DefaultReserve
+				// An attempt that looks up its name has no socket yet, so that half is enough for lookups.
+				reserve = min(DefaultReserve, free/2)
 			}
-			b.max = max(descriptorLimit()-openDescriptors()-reserve, 1)
+			b.max = max(free-reserve, 1)
 		}
 		b.top = b.max
 	})

@@ -126,6 +126,24 @@ func TestHeadroom(t *testing.T) {
 	}
 }
 
+// TestHeadroomAfterAShortage takes what was open when the kernel had no more for the limit, for a while.
+func TestHeadroomAfterAShortage(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := dial.Dialer{Budget: &dial.Budget{Limit: 500}}
+		for open, want := range map[int]int{40: 40, 0: 1} {
+			d.NoteShort(open, dial.ReasonPorts)
+			if n, why := d.Headroom(0); n != want || why != dial.ReasonPorts {
+				t.Errorf("Headroom = %d, %s after a shortage at %d", n, why, open)
+			}
+		}
+		time.Sleep(1100 * time.Millisecond)
+		if n, why := d.Headroom(0); n != 500 || why != dial.ReasonDescriptors {
+			t.Errorf("Headroom = %d, %s long after the shortage", n, why)
+		}
+	})
+}
+
 func TestParsePortRange(t *testing.T) {
 	t.Parallel()
 	for s, want := range map[string]int{

@@ -82,11 +82,15 @@ func (s *state) settle(e *Error) {
 func (s *state) count(e *Error) {
 	switch {
 	case e.Failure != muster.FailLocal:
+		return
 	case e.Reason == ReasonPorts:
 		s.shortPorts.Add(1)
 	case e.Reason == ReasonMemory:
 		s.shortMemory.Add(1)
+	default:
+		return
 	}
+	s.scarce.note(s.budget.InUse(), e.Reason)
 }
 
 // starved reports whether waiting may cure e.

@@ -39,6 +39,7 @@ type state struct {
 	budget      *Budget
 	shortPorts  atomic.Uint64
 	shortMemory atomic.Uint64
+	scarce      scarcity
 }
 
 func (d *Dialer) state() *state {

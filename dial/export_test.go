@@ -17,3 +17,6 @@ var ParsePortRange = parsePortRange
 
 // Exhausted makes b believe that the system refused a descriptor that it had given out.
 func Exhausted(b *Budget) { b.exhausted() }
+
+// NoteShort plays a shortage of ports or kernel memory with the given number of sockets open.
+func (d *Dialer) NoteShort(open int, why string) { d.state().scarce.note(open, why) }

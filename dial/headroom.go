@@ -5,19 +5,52 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
+	"time"
 )
 
 // Headroom returns how many sockets may be open at once to the given number of distinct
 // destination addresses and ports, and the resource that sets the limit: ReasonDescriptors or
 // ReasonPorts. Each destination has the whole range of local ports to itself; destinations of
 // 0 or less means that they are many, so that ports do not count.
+//
+// For a second after ports or kernel memory ran short it is the number of sockets that were open then: more
+// could only wait for one of them. The resource then is ReasonPorts or ReasonMemory.
 func (d *Dialer) Headroom(destinations int) (n int, why string) {
-	n = d.state().budget.Max()
+	s := d.state()
+	n, why = s.budget.Max(), ReasonDescriptors
 	ports := localPorts()
 	if destinations > 0 && destinations < math.MaxInt/ports && destinations*ports < n {
-		return destinations * ports, ReasonPorts
+		n, why = destinations*ports, ReasonPorts
 	}
-	return n, ReasonDescriptors
+	if open, short := s.scarce.last(); short != "" && open < n {
+		return open, short
+	}
+	return n, why
+}
+
+// scarcity remembers the last shortage of something that only the kernel counts. The zero value is none.
+type scarcity struct {
+	mu   sync.Mutex
+	at   time.Time
+	open int // sockets at that time
+	why  string
+}
+
+func (s *scarcity) note(open int, why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.at, s.open, s.why = time.Now(), max(open, 1), why
+}
+
+// last returns the last shortage; why is "" when there was none of late.
+func (s *scarcity) last() (open int, why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.why == "" || time.Since(s.at) > regrowAfter {
+		return 0, ""
+	}
+	return s.open, s.why
 }
 
 // Shortage counts how often a dialer ran short of a local resource, from its start. A growing
