@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -136,8 +137,20 @@ func (p *Program) withRun(ctx context.Context, ref string, use func(*opened) err
 		if err != nil {
 			return err
 		}
+		if err := p.warnSpilled(ctx, st, job.ID); err != nil {
+			return err
+		}
 		return use(&opened{st, job, list})
 	})
+}
+
+// warnSpilled says when results are elsewhere: what is made without them is a half-truth.
+func (p *Program) warnSpilled(ctx context.Context, st *store.Store, ref string) error {
+	c, err := st.Counts(ctx, ref)
+	if err == nil && c.Spilled > 0 {
+		fmt.Fprintf(p.Err, "muster: %d results of run %s are not in the store but in %s\n", c.Spilled, ref, strings.Join(c.SpillPaths, ", "))
+	}
+	return err
 }
 
 func (p *Program) jobResults() *cobra.Command {

@@ -3,9 +3,7 @@ package cli
 import (
 	"bufio"
 	"context"
-	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -56,9 +54,6 @@ func (p *Program) rollup(ctx context.Context, o *opened, f *rollupFlags) error {
 		}
 		g.add([]muster.Result{r})
 	}
-	if err := p.warnSpilled(ctx, o); err != nil {
-		return err
-	}
 	out := bufio.NewWriter(p.Out)
 	if f.output.json {
 		err = g.summary(&o.job).Write(out, g.all())
@@ -69,13 +64,4 @@ func (p *Program) rollup(ctx context.Context, o *opened, f *rollupFlags) error {
 		return err
 	}
 	return flush(out)
-}
-
-// warnSpilled says when results are elsewhere: groups without them would be a half-truth.
-func (p *Program) warnSpilled(ctx context.Context, o *opened) error {
-	c, err := o.st.Counts(ctx, o.job.ID)
-	if err == nil && c.Spilled > 0 {
-		fmt.Fprintf(p.Err, "muster: %d results of this run are not in the store but in %s\n", c.Spilled, strings.Join(c.SpillPaths, ", "))
-	}
-	return err
 }

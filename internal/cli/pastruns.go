@@ -30,11 +30,18 @@ func (r *pastRuns) find(ctx context.Context, run, what string) (muster.List, ite
 			return nil, nil, err
 		}
 	}
-	list, err := r.st.List(ctx, run)
+	job, err := r.st.Job(ctx, run) // once: "last" may be another one a moment later
 	if err != nil {
 		return nil, nil, err
 	}
-	matching, err := r.matching(ctx, run, what)
+	if err := r.p.warnSpilled(ctx, r.st, job.ID); err != nil {
+		return nil, nil, err
+	}
+	list, err := r.st.List(ctx, job.ID)
+	if err != nil {
+		return nil, nil, err
+	}
+	matching, err := r.matching(ctx, job.ID, what)
 	return list, matching, err
 }
 

@@ -14,8 +14,9 @@ import (
 // Main is the program as a process: with its arguments, streams, environment and signals. It
 // returns the exit code.
 func Main(version string) int {
-	// A reader that goes away (| head) is an error of the write, not the death of the job.
-	signal.Ignore(syscall.SIGPIPE)
+	// A reader that goes away (| head) and a file that may not grow (ulimit -f) are errors of
+	// the write, not the death of the job.
+	signal.Ignore(syscall.SIGPIPE, syscall.SIGXFSZ)
 	show := make(chan os.Signal, 1)
 	signal.Notify(show, syscall.SIGUSR1)
 	if _, err := dial.RaiseLimit(); err != nil {

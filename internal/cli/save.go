@@ -109,10 +109,12 @@ func (s *session) settle() bool {
 	case finishErr != nil:
 		fmt.Fprintf(s.err, "muster: the end of the run could not be stored: %v\n", finishErr)
 	}
-	return ok && finishErr == nil
+	s.sound = ok && finishErr == nil
+	return s.sound
 }
 
-// close releases the store, after deleting what its retention no longer covers.
+// close releases the store, after deleting what its retention no longer covers. The account
+// has been printed and is the last line: what cannot be deleted now is left to the next run.
 func (s *session) close() {
 	if s.rec != nil {
 		s.rec.Close() // Health has been reported
@@ -120,10 +122,8 @@ func (s *session) close() {
 	if s.store == nil {
 		return
 	}
-	if keep, err := s.req.save.retention(); err == nil {
-		if _, err := s.store.Retain(context.Background(), keep); err != nil {
-			fmt.Fprintf(s.p.Err, "muster: old runs could not be deleted: %v\n", err)
-		}
+	if keep, err := s.req.save.retention(); err == nil && s.sound {
+		s.store.Retain(context.Background(), keep)
 	}
 	s.store.Close()
 }

@@ -31,6 +31,7 @@ type session struct {
 	job    muster.Job
 	store  *store.Store
 	rec    *store.Recorder // nil with --no-save
+	sound  bool            // the store has everything
 	engine *fanout.Run
 	report *report
 
