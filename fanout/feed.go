@@ -56,6 +56,7 @@ func (l *loop) Flush() {
 	l.run.mu.Lock()
 	l.run.settle(l.last)
 	l.run.mu.Unlock()
+	l.last = start // a turn that asks for nothing must not be taken for one that was refused
 }
 
 // Notify registers how to wake the loop.
