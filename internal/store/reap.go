@@ -130,16 +130,6 @@ func (r *Recorder) conclude(ctx context.Context, j *jobRow) error {
 		return err
 	}
 	batch := make([]muster.Result, 0, segmentRows)
-	flush := func() error {
-		if err := r.Write(ctx, batch); err != nil {
-			return err
-		}
-		batch = batch[:0]
-		if ok, _, err := r.Health(); !ok {
-			return err
-		}
-		return ctx.Err()
-	}
 	for i := range r.targets {
 		if r.places[i] != 0 {
 			continue
@@ -149,12 +139,13 @@ func (r *Recorder) conclude(ctx context.Context, j *jobRow) error {
 			res.Outcome = muster.Lost
 		}
 		if batch = append(batch, res); len(batch) == cap(batch) {
-			if err := flush(); err != nil {
+			if err := r.keep(ctx, batch); err != nil {
 				return err
 			}
+			batch = batch[:0]
 		}
 	}
-	if err := flush(); err != nil {
+	if err := r.keep(ctx, batch); err != nil {
 		return err
 	}
 	j.State, j.Finished = muster.StateInterrupted, j.touched
@@ -162,6 +153,17 @@ func (r *Recorder) conclude(ctx context.Context, j *jobRow) error {
 		j.Why = "process died"
 	}
 	return r.Finish(ctx, &j.Job)
+}
+
+// keep writes rs to the store; unlike Write it fails when the store does, or ctx has ended.
+func (r *Recorder) keep(ctx context.Context, rs []muster.Result) error {
+	if err := r.Write(ctx, rs); err != nil {
+		return err
+	}
+	if ok, _, err := r.Health(); !ok {
+		return err
+	}
+	return ctx.Err()
 }
 
 // reservations sets the bits of the targets that a job reserved.

@@ -92,6 +92,18 @@ func readFields(b json.RawMessage) []muster.Field {
 // maxLine bounds a line of a spill file.
 const maxLine = 1 << 30
 
+// spillBatch is how many bytes of lines one write takes at most, unless one line is longer.
+const spillBatch = 4 << 20
+
+// spillReader writes the results of spill files to a job, a segment's worth in one transaction.
+type spillReader struct {
+	r        *Recorder
+	reserved []uint64
+	line     []byte
+	batch    []muster.Result
+	bytes    int // of the lines in batch
+}
+
 // readSpill writes the results of a spill file to the job and notes its reservations.
 // The last line may be cut short: its writer died.
 func (r *Recorder) readSpill(ctx context.Context, path string, reserved []uint64) error {
@@ -101,41 +113,54 @@ func (r *Recorder) readSpill(ctx context.Context, path string, reserved []uint64
 	}
 	defer f.Close()
 	in := bufio.NewReaderSize(f, 64<<10)
+	sr := spillReader{r: r, reserved: reserved}
 	for {
-		line, err := readLine(in)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
+		sr.line, err = readLine(in, sr.line[:0])
+		switch {
+		case errors.Is(err, io.EOF):
+			return sr.flush(ctx)
+		case err != nil:
 			return err
 		}
-		var l spillLine
-		if err := json.Unmarshal(line, &l); err != nil {
-			continue // another program's line, or half of one: the rest is worth having
-		}
-		switch l.Kind {
-		case kindReserve:
-			for _, i := range l.Indexes {
-				setBit(reserved, i, r.targets)
-			}
-		case "result":
-			res := l.result()
-			if r.check(&res) != nil {
-				continue
-			}
-			if err := r.Write(ctx, []muster.Result{res}); err != nil {
-				return err
-			}
-			if ok, _, err := r.Health(); !ok {
-				return err
-			}
+		if err := sr.take(ctx); err != nil {
+			return err
 		}
 	}
 }
 
-// readLine returns the next whole line; what follows the last newline is no line.
-func readLine(in *bufio.Reader) ([]byte, error) {
-	var line []byte
+// take reads the line at hand. Another program's line, or half of one, is passed over: the rest is worth having.
+func (sr *spillReader) take(ctx context.Context) error {
+	var l spillLine
+	if json.Unmarshal(sr.line, &l) != nil {
+		return nil
+	}
+	switch l.Kind {
+	case kindReserve:
+		for _, i := range l.Indexes {
+			setBit(sr.reserved, i, sr.r.targets)
+		}
+	case "result":
+		res := l.result()
+		if sr.r.check(&res) != nil {
+			return nil
+		}
+		sr.batch, sr.bytes = append(sr.batch, res), sr.bytes+len(sr.line)
+	}
+	if len(sr.batch) < segmentRows && sr.bytes < spillBatch {
+		return nil
+	}
+	return sr.flush(ctx)
+}
+
+func (sr *spillReader) flush(ctx context.Context) error {
+	err := sr.r.keep(ctx, sr.batch)
+	clear(sr.batch)
+	sr.batch, sr.bytes = sr.batch[:0], 0
+	return err
+}
+
+// readLine appends the next whole line to line; what follows the last newline is no line.
+func readLine(in *bufio.Reader, line []byte) ([]byte, error) {
 	for {
 		part, err := in.ReadSlice('\n')
 		line = append(line, part...)
