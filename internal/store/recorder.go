@@ -260,8 +260,9 @@ func (r *Recorder) place(rs []muster.Result, segs []segment) {
 }
 
 // Reserve notes durably that an attempt on each target may begin which must not be
-// repeated: at most 64, and on the disk when it returns. After the death of the process
-// those without a result are [muster.Lost]. With an error no attempt may begin.
+// repeated: at most 64, and on the disk when it returns, in the store or in a spill file beside
+// it. After the death of the process those without a result are [muster.Lost]. With an error no attempt
+// may begin: the note could get lost, or the job was closed by another process.
 func (r *Recorder) Reserve(ctx context.Context, indexes []int) error {
 	if len(indexes) > maxReserve {
 		return muster.Errorf(muster.KindInvalid, "reserve %d targets: want at most %d", len(indexes), maxReserve)
@@ -292,6 +293,9 @@ func (r *Recorder) Reserve(ctx context.Context, indexes []int) error {
 			return fmt.Errorf("reserve in job %s: %w", r.id, err)
 		}
 		r.cause = r.s.failed("reserve in", err)
+	}
+	if errors.Is(r.cause, errTaken) {
+		return muster.Errorf(muster.KindConflict, "reserve in job %s: %w", r.id, r.cause)
 	}
 	if err := r.spill.reserve(indexes); err != nil {
 		return muster.Errorf(muster.KindUnavailable, "reserve in job %s: %w", r.id, err)

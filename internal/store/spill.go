@@ -22,6 +22,7 @@ type spill struct {
 	tried []string // folders that failed
 	buf   []byte
 	err   error
+	sync  func(f *os.File) error // waits for the disk; nil is File.Sync
 }
 
 // spillName is the name of a job's spill file in any folder.
@@ -30,12 +31,20 @@ func spillName(id string) string { return "muster-" + id + ".jsonl" }
 // path names the files, "" for none.
 func (s *spill) path() string { return strings.Join(s.paths, ", ") }
 
+// home is the folder beside the store, the only one where every later process looks; "" for none.
+func (s *spill) home() string {
+	if s.cfg.Path == "" {
+		return ""
+	}
+	return filepath.Dir(s.cfg.Path)
+}
+
 // folders lists where a spill file may be: beside the store, in the
 // folder for temporary files, in the working folder.
 func (s *spill) folders() []string {
 	var ds []string
-	if s.cfg.Path != "" {
-		ds = append(ds, filepath.Dir(s.cfg.Path))
+	if d := s.home(); d != "" {
+		ds = append(ds, d)
 	}
 	ds = append(ds, os.TempDir())
 	if d, err := os.Getwd(); err == nil {
@@ -71,51 +80,94 @@ type reserveLine struct {
 
 const kindReserve = "reserve"
 
-// reserve appends a reservation and waits for the disk.
+// reserve appends a reservation and waits for the disk. Only the file beside the store will do: in any
+// other folder the one who closes a dead run may not find it.
 func (s *spill) reserve(indexes []int) error {
+	home := s.home()
+	if s.file == nil && home != "" && !slices.Contains(s.tried, home) {
+		s.create(home)
+	}
+	if s.file == nil || filepath.Dir(s.file.Name()) != home {
+		return fmt.Errorf("no spill file beside the store: %w", s.errOr())
+	}
 	b, err := json.Marshal(reserveLine{kindReserve, indexes})
 	if err != nil {
 		return err
 	}
 	s.buf = append(append(s.buf[:0], b...), '\n')
-	if err := s.append(); err != nil {
+	if err := s.put(); err != nil {
 		return err
 	}
-	return s.file.Sync()
+	if err := s.flush(s.file); err != nil {
+		// What the disk has is unknown from here on, and a later flush may not say so.
+		s.giveUp(err)
+		return err
+	}
+	return nil
+}
+
+// flush waits until the disk has a file or folder.
+func (s *spill) flush(f *os.File) error {
+	if s.sync == nil {
+		return f.Sync()
+	}
+	return s.sync(f)
 }
 
 // append writes s.buf whole to the file at hand, or to one in the next folder.
 func (s *spill) append() error {
-	for {
-		if s.file == nil && !s.open() {
-			return s.errOr()
-		}
-		n, err := s.file.WriteAt(s.buf, s.size)
-		if err == nil {
-			s.size += int64(n)
+	for s.file != nil || s.open() {
+		if s.put() == nil {
 			return nil
 		}
-		s.giveUp(err)
 	}
+	return s.errOr()
 }
 
-// open opens a file in the first folder that has not failed yet.
+// put writes s.buf whole to the file at hand, or leaves its folder.
+func (s *spill) put() error {
+	n, err := s.file.WriteAt(s.buf, s.size)
+	if err != nil {
+		s.giveUp(err)
+		return err
+	}
+	s.size += int64(n)
+	return nil
+}
+
+// open makes a file in the first folder that has not failed yet.
 func (s *spill) open() bool {
 	for _, d := range s.folders() {
-		if slices.Contains(s.tried, d) {
-			continue
+		if !slices.Contains(s.tried, d) && s.create(d) {
+			return true
 		}
-		path := filepath.Join(d, spillName(s.id))
-		// A name that exists is somebody else's, perhaps a trap in a shared folder.
-		f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
-		if err != nil {
-			s.err, s.tried = err, append(s.tried, d)
-			continue
-		}
-		s.file, s.paths, s.size = f, append(s.paths, path), 0
-		return true
 	}
 	return false
+}
+
+// create makes a file in folder d, whose name for it would survive a power cut too.
+func (s *spill) create(d string) bool {
+	path := filepath.Join(d, spillName(s.id))
+	// A name that exists is somebody else's, perhaps a trap in a shared folder.
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if err != nil {
+		s.err, s.tried = err, append(s.tried, d)
+		return false
+	}
+	s.file, s.paths, s.size = f, append(s.paths, path), 0
+	if err := s.flushFolder(d); err != nil {
+		s.giveUp(err)
+		return false
+	}
+	return true
+}
+
+func (s *spill) flushFolder(d string) error {
+	f, err := os.Open(d)
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.flush(f), f.Close())
 }
 
 // giveUp leaves the folder at hand for the next one; half a line is cut off again. A file
