@@ -9,6 +9,7 @@ import (
 	"github.com/musterhq/muster"
 	"github.com/musterhq/muster/dial"
 	"github.com/musterhq/muster/internal/store"
+	"github.com/musterhq/muster/inventory"
 )
 
 // rerunFlags choose which targets of a run get its action again.
@@ -18,7 +19,13 @@ type rerunFlags struct {
 }
 
 func (f *rerunFlags) what() []string {
-	what := f.only
+	var what []string
+	for _, w := range f.only {
+		if w == "not-ok" {
+			w = "not_ok"
+		}
+		what = append(what, w)
+	}
 	for _, c := range []struct {
 		on   bool
 		name string
@@ -73,9 +80,7 @@ func (p *Program) rerun(cmd *cobra.Command, r *request, f *rerunFlags, ref strin
 	if err != nil {
 		return err
 	}
-	for _, w := range what {
-		r.targets.sets = append(r.targets.sets, "@"+old.ID+":"+w)
-	}
+	r.targets.stored = []inventory.Stored{{Run: old.ID, What: what}}
 	spec := old.Spec
 	if r.reason != "" {
 		spec.Reason = r.reason

@@ -72,26 +72,26 @@ func (r *pastRuns) matching(ctx context.Context, run, what string) (iter.Seq[int
 }
 
 // selectResults compiles what a set of a stored run is called: "all", an outcome, a failure,
-// "not_ok", or "reason=TEXT".
+// "not_ok", or "reason=TEXT", whose text is taken as it is.
 func selectResults(what string) (q store.Query, keep func(*muster.Result) bool, err error) {
 	any := func(*muster.Result) bool { return true }
-	if reason, ok := strings.CutPrefix(what, "reason="); ok {
+	if reason, ok := strings.CutPrefix(what, "reason="); ok && reason != "" {
 		return q, func(r *muster.Result) bool { return r.Reason == reason }, nil
 	}
 	switch what {
-	case "", "all":
+	case "all":
 		return q, any, nil
 	case "not_ok", "not-ok":
 		q.Outcomes = muster.Outcomes()[1:]
 		return q, any, nil
 	}
 	var o muster.Outcome
-	if o.UnmarshalText([]byte(what)) == nil {
+	if what != "" && o.UnmarshalText([]byte(what)) == nil {
 		q.Outcomes = []muster.Outcome{o}
 		return q, any, nil
 	}
 	var f muster.Failure
-	if f.UnmarshalText([]byte(what)) == nil {
+	if what != "" && f.UnmarshalText([]byte(what)) == nil {
 		q.Failures = []muster.Failure{f}
 		return q, any, nil
 	}

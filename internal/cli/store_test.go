@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -79,13 +80,13 @@ func whole(t testing.TB, rs map[int]muster.Result, n int) {
 func TestStoreDiskFull(t *testing.T) {
 	t.Parallel()
 	f := sim.Fleet{Seed: 1}
-	if err := f.Body.UnmarshalText([]byte("{{hex 4000}}")); err != nil {
+	// Slow enough for many small commits, of which the first ones still find room.
+	if err := errors.Join(f.Mix.UnmarshalText([]byte("slow:10ms")), f.Body.UnmarshalText([]byte("{{hex 4000}}"))); err != nil {
 		t.Fatal(err)
 	}
 	s := newSiteOf(t, f)
 	// No file may be larger than 1 MiB: the store fails, then each folder in turn.
-	p := s.command("run", "http", "GET", "/", "-q", "-w", s.at("127.60.[1-6].[1-100]"), "-f", "50")
-	p.Path, p.Args = "/bin/sh", append([]string{"sh", "-c", `ulimit -f 2048; exec "$@"`, "sh"}, p.Args...)
+	p := s.command("run", "http", "GET", "/", "-q", "-w", s.at("127.60.[1-6].[1-100]"), "-f", "20!").sh(`ulimit -f 2048; exec "$@"`)
 	p.begin()
 	spilled := s.spilled(p, "the disk is full|cannot be used")
 	stored := s.stored()

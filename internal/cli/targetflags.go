@@ -26,6 +26,8 @@ type targetFlags struct {
 	each, selector, limit               string
 	seed                                uint64
 	list                                bool
+
+	stored []inventory.Stored // set by job rerun, not by a flag
 }
 
 func (f *targetFlags) add(fs *pflag.FlagSet) {
@@ -46,13 +48,13 @@ func (f *targetFlags) add(fs *pflag.FlagSet) {
 
 // given reports whether any flag names targets.
 func (f *targetFlags) given() bool {
-	return len(f.sets)+len(f.groups)+len(f.hostfiles) > 0
+	return len(f.sets)+len(f.stored)+len(f.groups)+len(f.hostfiles) > 0
 }
 
 // query compiles the flags. base is the target that the action's own URL names, or "".
 func (p *Program) query(f *targetFlags, base string, d *dial.Dialer) (inventory.Query, error) {
 	q := inventory.Query{
-		Sets: f.sets, Exclude: f.exclude, Groups: f.groups, Base: base, Selector: f.selector, Seed: f.seed,
+		Sets: f.sets, Stored: f.stored, Exclude: f.exclude, Groups: f.groups, Base: base, Selector: f.selector, Seed: f.seed,
 		Resolver: p.groups(),
 	}
 	if !f.given() && base == "" {
