@@ -14,6 +14,9 @@ func (q *Query) describe() string {
 	for _, s := range q.Sets {
 		add("%s", clip(s))
 	}
+	for _, s := range q.Stored {
+		add("%s", clip(s.String()))
+	}
 	for _, f := range q.Hostfiles {
 		add("hosts of %s", inputName(f.Path))
 	}
@@ -68,7 +71,7 @@ func inputName(path string) string {
 func (q *Query) emptyError(o *tally) error {
 	why := ""
 	switch {
-	case len(q.Sets)+len(q.Groups)+len(q.Hostfiles) == 0 && q.Each == nil:
+	case len(q.Sets)+len(q.Stored)+len(q.Groups)+len(q.Hostfiles) == 0 && q.Each == nil:
 		why = "name some with -w, -g or --hostfile"
 	case o.whole > 0:
 		why = fmt.Sprintf("%v of %d is none: ask for more", q.Limit, o.whole)
@@ -85,6 +88,6 @@ func (q *Query) emptyError(o *tally) error {
 }
 
 func (q *Query) sources() string {
-	bare := Query{Sets: q.Sets, Hostfiles: q.Hostfiles, Groups: q.Groups, Base: q.Base, Each: q.Each}
+	bare := Query{Sets: q.Sets, Stored: q.Stored, Hostfiles: q.Hostfiles, Groups: q.Groups, Base: q.Base, Each: q.Each}
 	return bare.describe()
 }

@@ -66,7 +66,7 @@ func (b *builder) addRow(from form, base muster.Target, row *hostfile.Row, n int
 func (q *Query) base(ctx context.Context) (muster.Target, error) {
 	one := *q
 	one.Each, one.Exclude, one.Selector, one.Limit = nil, nil, "", muster.Size{}
-	if len(q.Sets)+len(q.Groups)+len(q.Hostfiles) == 0 {
+	if len(q.Sets)+len(q.Stored)+len(q.Groups)+len(q.Hostfiles) == 0 {
 		if q.Base == "" {
 			return muster.Target{}, muster.Errorf(muster.KindInvalid,
 				"--each %s: name the one target that its rows go to, as in -w https://api.example.com", inputName(q.Each.Path))

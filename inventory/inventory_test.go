@@ -330,3 +330,43 @@ func TestStoredRuns(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// Sets of a stored run are taken as they are: no blank, comma or bracket of a reason names a target.
+func TestStored(t *testing.T) {
+	t.Parallel()
+	old := freeze(t, inventory.Query{Sets: []string{"web[1-4]"}})
+	var asked []string
+	runs := func(_ context.Context, run, what string) (muster.List, iter.Seq[int], error) {
+		asked = append(asked, run+"|"+what)
+		if what == "failed" {
+			return old, slices.Values([]int{0, 3}), nil
+		}
+		return old, slices.Values([]int{0, 2}), nil
+	}
+	reason := `reason=status 503, "web[9]" and @all!db1 '`
+	f, err := inventory.Freeze(t.Context(), inventory.Query{Stored: []inventory.Stored{{Run: "last", What: []string{"failed", reason}}}, Runs: runs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var ids []string
+	for i := range f.Len() {
+		target, _ := f.At(i)
+		ids = append(ids, target.ID)
+	}
+	if want := []string{"web1", "web3", "web4"}; !slices.Equal(ids, want) || f.Duplicates() != 0 {
+		t.Errorf("targets %q, want %q; %d duplicates", ids, want, f.Duplicates())
+	}
+	if want := []string{"last|failed", "last|" + reason}; !slices.Equal(asked, want) {
+		t.Errorf("asked for %q, want %q", asked, want)
+	}
+	if got, want := f.Describe(), `@last:failed,@last:reason="status 503, \"web[9]\" and @all!db1 '"`; got != want {
+		t.Errorf("described as %s, want %s", got, want)
+	}
+	for _, what := range []string{"", "reason=", "faild", "none"} {
+		s := inventory.Stored{Run: "last", What: []string{what}}
+		if _, err := inventory.Freeze(t.Context(), inventory.Query{Stored: []inventory.Stored{s}, Runs: runs}); muster.KindOf(err) != muster.KindInvalid {
+			t.Errorf("%q: error %v", what, err)
+		}
+	}
+}

@@ -13,12 +13,14 @@ import (
 	"github.com/musterhq/muster/nodeset"
 )
 
-// Query says which targets a job is for. The parts add up in this order: Sets,
-// Groups, Hostfiles; a target that occurs again is dropped. Its zero value names
+// Query says which targets a job is for. The parts add up in this order: Sets, Stored,
+// Hostfiles, Groups; a target that occurs again is dropped. Its zero value names
 // none, which Freeze refuses.
 type Query struct {
 	// Sets are -w expressions; see the package comment for their grammar.
 	Sets []string
+	// Stored are targets of earlier runs, named without the grammar of Sets.
+	Stored []Stored
 	// Exclude are -x expressions in the same grammar. A member matches each target that
 	// agrees in all it says: web1 matches every port of web1, web1:80 only that one.
 	// A name also matches a row's own id.
@@ -45,7 +47,7 @@ type Query struct {
 	Port   uint16
 	// Resolver answers @groups, Groups and wildcards; nil makes them errors.
 	Resolver nodeset.Resolver
-	// Runs answers @last:failed and the like; nil makes them errors.
+	// Runs answers Stored, @last:failed and the like; nil makes them errors.
 	Runs RunsFunc
 	// SpoolDir is the folder of the temporary file; "" is the system's.
 	SpoolDir string
@@ -63,6 +65,9 @@ func (q *Query) Validate() error {
 	}
 	check("targets", q.Sets)
 	check("excluded targets", q.Exclude)
+	for _, s := range q.Stored {
+		errs = append(errs, s.Validate())
+	}
 	if _, err := ParseSelector(q.Selector); err != nil {
 		errs = append(errs, err)
 	}
@@ -156,6 +161,11 @@ func (q *Query) fill(ctx context.Context, b *builder) (err error) {
 	add := func(it item) error { return b.add(ctx, it) }
 	for _, text := range q.Sets {
 		if err := e.eval(ctx, expression{what: "targets", text: text}, add); err != nil {
+			return err
+		}
+	}
+	for _, s := range q.Stored {
+		if err := e.stored(ctx, s, add); err != nil {
 			return err
 		}
 	}
