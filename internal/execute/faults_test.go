@@ -65,7 +65,7 @@ type way struct {
 
 var ways = []way{
 	{name: "event loop"},
-	{name: "kept connections on goroutines", reuse: true},
+	{name: "kept connections", reuse: true},
 	{name: "TLS", params: map[string]any{"scheme": "https", "tls": map[string]any{"insecure": true}}},
 	{name: "net/http", params: map[string]any{"follow": 3}, loose: true},
 }

@@ -4,9 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"net/netip"
 	"runtime"
-	"strconv"
 	"sync"
 	"testing"
 
@@ -15,27 +13,8 @@ import (
 	"github.com/musterhq/muster/internal/sim"
 )
 
-// endless is a list that no test comes to the end of: addresses of 127.64.0.0/10 in turn, or one address
-// again and again.
-type endless struct {
-	port uint16
-	one  bool
-}
-
-func (e endless) Len() int { return 1 << 16 }
-
-func (e endless) At(i int) (muster.Target, error) {
-	a := netip.AddrFrom4([4]byte{127, 64 + byte(i>>16)&63, byte(i >> 8), byte(i)})
-	if e.one {
-		a = netip.AddrFrom4([4]byte{127, 64, 0, 1})
-	}
-	return muster.Target{
-		Index: i, ID: strconv.Itoa(i), Host: a.String(), Addr: a, Port: e.port,
-		Labels: map[string]string{"rack": strconv.Itoa(i % 3)},
-	}, nil
-}
-
-func (e endless) Hash() [32]byte { return sha256.Sum256(fmt.Append(nil, e)) }
+// many is more targets than any of these tests comes to.
+const many = 1 << 16
 
 // throttle is one way to hold a job back.
 type throttle struct {
@@ -109,7 +88,7 @@ func (tc *throttle) bite(t *testing.T) {
 	if params == "" {
 		params = `{"url":"/"}`
 	}
-	j := begin(t, compiled(t, params, tc.plan, Surroundings{}), endless{port: s.Addr().Port(), one: tc.one}, forget)
+	j := begin(t, compiled(t, params, tc.plan, Surroundings{}), crowd{n: many, port: s.Addr().Port(), one: tc.one}, forget)
 	if tc.turn != nil {
 		j.until(t, "a good start", func(s fanout.Status) bool { return s.Ledger.Ended() > 300 })
 		tc.turn(t, s, j)

@@ -22,8 +22,9 @@ const roleEnv = "MUSTER_EXECUTE_TEST_CHILD"
 
 // child says which process to play, and with what.
 type child struct {
-	Role  string
-	Fleet sim.Fleet
+	Role     string
+	Fleet    sim.Fleet `json:",omitzero"`
+	Shortage *shortage `json:",omitzero"`
 	// Space are namespaces of its own, as for clone(2).
 	Space uintptr `json:"-"`
 }
@@ -54,7 +55,8 @@ func play(text string) error {
 		cancel()
 	}()
 	roles := map[string]func(context.Context, *child) error{
-		"fleet": playFleet,
+		"fleet":    playFleet,
+		"shortage": func(ctx context.Context, c *child) error { return c.Shortage.run(ctx) },
 	}
 	return roles[c.Role](ctx, &c)
 }
