@@ -103,17 +103,25 @@ func (r *request) override(p *muster.Plan, given func(flag string) bool) error {
 		copy func()
 	}{
 		{"fanout", func() { p.Fanout, p.FanoutFixed = n.Fanout, n.FanoutFixed }},
-		{"rate", func() { p.Rate = n.Rate }}, {"per-host", func() { p.PerHost = n.PerHost }},
-		{"per-group", func() { p.PerGroup = n.PerGroup }}, {"batch", func() { p.Batches = n.Batches }},
+		{"rate", func() { p.Rate = n.Rate }},
+		{"per-host", func() { p.PerHost = n.PerHost }},
+		{"per-group", func() { p.PerGroup = n.PerGroup }},
+		{"batch", func() { p.Batches = n.Batches }},
 		{"canary", func() { p.Canary, p.CanaryMaxErrors = n.Canary, n.CanaryMaxErrors }},
 		{"max-errors", func() { p.MaxErrors, p.SoftErrors = n.MaxErrors, n.SoftErrors }},
-		{"retries", func() { p.Retries = n.Retries }}, {"backoff", func() { p.Backoff = n.Backoff }},
-		{"repeat", func() { p.Repeat = n.Repeat }}, {"timeout", func() { p.Timeout = n.Timeout }},
+		{"retries", func() { p.Retries = n.Retries }},
+		{"backoff", func() { p.Backoff = n.Backoff }},
+		{"repeat", func() { p.Repeat = n.Repeat }},
+		{"timeout", func() { p.Timeout = n.Timeout }},
 		{"connect-timeout", func() { p.ConnectTimeout = n.ConnectTimeout }},
-		{"deadline", func() { p.Deadline = n.Deadline }}, {"order", func() { p.Shuffle = n.Shuffle }},
-		{"seed", func() { p.Seed = n.Seed }}, {"source", func() { p.Source = n.Source }},
-		{"allow", func() { p.Allow = n.Allow }}, {"deny", func() { p.Deny = n.Deny }},
-		{"ipv4", func() { p.Family = n.Family }}, {"ipv6", func() { p.Family = n.Family }},
+		{"deadline", func() { p.Deadline = n.Deadline }},
+		{"order", func() { p.Shuffle = n.Shuffle }},
+		{"seed", func() { p.Seed = n.Seed }},
+		{"source", func() { p.Source = n.Source }},
+		{"allow", func() { p.Allow = n.Allow }},
+		{"deny", func() { p.Deny = n.Deny }},
+		{"ipv4", func() { p.Family = n.Family }},
+		{"ipv6", func() { p.Family = n.Family }},
 	} {
 		if given(part.flag) {
 			part.copy()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,12 +20,11 @@ import (
 
 // chooseFlags pick results of a stored run.
 type chooseFlags struct {
-	only        []string
-	codes       []int
-	where       string
-	target      []string
-	limit       int
-	withoutBody bool
+	only   []string
+	codes  []int
+	where  string
+	target []string
+	limit  int
 }
 
 func (f *chooseFlags) add(fs *pflag.FlagSet) {
@@ -35,8 +35,8 @@ func (f *chooseFlags) add(fs *pflag.FlagSet) {
 	fs.IntVarP(&f.limit, "limit", "n", 0, "at most this many (0: all)")
 }
 
-// chosen yields the results that the flags pick, in the order of the targets. Bodies come
-// along when asked for or when the condition looks at them.
+// chosen yields the results that the flags pick, in the order of the targets, each once. Bodies
+// come along when asked for or when the condition looks at them.
 func (f *chooseFlags) chosen(ctx context.Context, st *store.Store, job *muster.Job, list muster.List, bodies bool) iter.Seq2[muster.Result, error] {
 	return func(yield func(muster.Result, error) bool) {
 		filter, err := f.filter(job)
@@ -44,54 +44,30 @@ func (f *chooseFlags) chosen(ctx context.Context, st *store.Store, job *muster.J
 			yield(muster.Result{}, err)
 			return
 		}
+		q, keep, err := selectAny(f.only)
+		if err != nil {
+			yield(muster.Result{}, usageError{err})
+			return
+		}
+		q.ByIndex, q.Codes, q.Bodies = true, f.codes, bodies || filter != nil && filter.NeedsBody()
 		n := 0
-		for _, what := range orAll(f.only) {
-			q, keep, err := selectResults(what)
+		for r, err := range st.Results(ctx, job.ID, q) {
 			if err != nil {
-				yield(muster.Result{}, usageError{err})
+				yield(r, err)
 				return
 			}
-			q.ByIndex, q.Codes, q.Bodies = true, f.codes, bodies || filter != nil && filter.NeedsBody()
-			for r, err := range st.Results(ctx, job.ID, q) {
-				if err == nil && (!keep(&r) || !f.isTarget(&r)) {
-					continue
-				}
-				ok := true
-				if err == nil && filter != nil {
-					ok, err = match(filter, list, &r)
-				}
-				if err != nil {
-					yield(r, err)
-					return
-				}
-				if !ok {
-					continue
-				}
-				if n++; !yield(r, nil) || n == f.limit {
-					return
-				}
+			if !keep(&r) || !f.isTarget(&r) || filter != nil && !match(filter, list, &r) {
+				continue
+			}
+			if n++; !yield(r, nil) || n == f.limit {
+				return
 			}
 		}
 	}
-}
-
-func orAll(only []string) []string {
-	if len(only) == 0 {
-		return []string{"all"}
-	}
-	return only
 }
 
 func (f *chooseFlags) isTarget(r *muster.Result) bool {
-	if len(f.target) == 0 {
-		return true
-	}
-	for _, id := range f.target {
-		if id == r.Target {
-			return true
-		}
-	}
-	return false
+	return len(f.target) == 0 || slices.Contains(f.target, r.Target)
 }
 
 func (f *chooseFlags) filter(job *muster.Job) (*extract.Filter, error) {
@@ -111,13 +87,13 @@ func (f *chooseFlags) filter(job *muster.Job) (*extract.Filter, error) {
 
 // match evaluates a condition on one result. A result on which it cannot be evaluated, such as
 // one without the member it names, does not match.
-func match(filter *extract.Filter, list muster.List, r *muster.Result) (bool, error) {
+func match(filter *extract.Filter, list muster.List, r *muster.Result) bool {
 	t, err := list.At(r.Index)
 	if err != nil {
 		t = muster.Target{Index: r.Index, ID: r.Target}
 	}
 	ok, err := filter.Match(&t, r)
-	return ok && err == nil, nil
+	return ok && err == nil
 }
 
 // opened is a stored run with all that its commands look at.
@@ -202,7 +178,38 @@ func (f *formatFlags) add(fs *pflag.FlagSet) {
 	fs.StringVarP(&f.dir, "output-dir", "o", "", "write each target's body to a file in this `DIR`")
 }
 
-const exportBatch = 500
+// The bounds of what an export holds at once: bodies may be as large as --body-limit allows.
+const (
+	exportBatch = 500
+	exportBytes = 4 << 20
+)
+
+// inBatches gathers results up to both bounds; the last of a batch may exceed that of bytes. A
+// batch is the caller's until the next one. The error is the last pair.
+func inBatches(results iter.Seq2[muster.Result, error]) iter.Seq2[[]muster.Result, error] {
+	return func(yield func([]muster.Result, error) bool) {
+		var batch []muster.Result
+		size := 0
+		for r, err := range results {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			batch, size = append(batch, r), size+len(r.Body)
+			if len(batch) < exportBatch && size < exportBytes {
+				continue
+			}
+			if !yield(batch, nil) {
+				return
+			}
+			clear(batch) // lets go of the bodies
+			batch, size = batch[:0], 0
+		}
+		if len(batch) > 0 {
+			yield(batch, nil)
+		}
+	}
+}
 
 func (p *Program) writeResults(ctx context.Context, o *opened, f *chooseFlags, format *formatFlags) error {
 	out := bufio.NewWriterSize(p.Out, 64<<10)
@@ -210,20 +217,13 @@ func (p *Program) writeResults(ctx context.Context, o *opened, f *chooseFlags, f
 	if err != nil {
 		return err
 	}
-	var batch []muster.Result
-	for r, err := range f.chosen(ctx, o.st, &o.job, o.list, true) {
+	for batch, err := range inBatches(f.chosen(ctx, o.st, &o.job, o.list, true)) {
 		if err != nil {
 			return err
 		}
-		if batch = append(batch, r); len(batch) == exportBatch {
-			if err := s.Write(ctx, batch); err != nil {
-				return err
-			}
-			batch = batch[:0]
+		if err := s.Write(ctx, batch); err != nil {
+			return err
 		}
-	}
-	if err := s.Write(ctx, batch); err != nil {
-		return err
 	}
 	if err := finish(&o.job); err != nil {
 		return err

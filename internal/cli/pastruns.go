@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/musterhq/muster"
@@ -71,29 +72,53 @@ func (r *pastRuns) matching(ctx context.Context, run, what string) (iter.Seq[int
 	}, nil
 }
 
+// selectAny compiles several sets of a stored run to the results that are in any of them; none
+// is all.
+func selectAny(whats []string) (q store.Query, keep func(*muster.Result) bool, err error) {
+	switch len(whats) {
+	case 0:
+		return selectResults("all")
+	case 1:
+		return selectResults(whats[0])
+	}
+	var keeps []func(*muster.Result) bool
+	for _, what := range whats {
+		_, keep, err := selectResults(what)
+		if err != nil {
+			return q, nil, err
+		}
+		keeps = append(keeps, keep)
+	}
+	return q, func(r *muster.Result) bool {
+		return slices.ContainsFunc(keeps, func(keep func(*muster.Result) bool) bool { return keep(r) })
+	}, nil
+}
+
 // selectResults compiles what a set of a stored run is called: "all", an outcome, a failure,
-// "not_ok", or "reason=TEXT", whose text is taken as it is.
+// "not_ok", or "reason=TEXT", whose text is taken as it is. keep alone decides; q spares the
+// store what keep would not take.
 func selectResults(what string) (q store.Query, keep func(*muster.Result) bool, err error) {
-	any := func(*muster.Result) bool { return true }
 	if reason, ok := strings.CutPrefix(what, "reason="); ok && reason != "" {
 		return q, func(r *muster.Result) bool { return r.Reason == reason }, nil
 	}
 	switch what {
+	case "": // the zero outcome and failure
 	case "all":
-		return q, any, nil
+		return q, func(*muster.Result) bool { return true }, nil
 	case "not_ok", "not-ok":
 		q.Outcomes = muster.Outcomes()[1:]
-		return q, any, nil
-	}
-	var o muster.Outcome
-	if what != "" && o.UnmarshalText([]byte(what)) == nil {
-		q.Outcomes = []muster.Outcome{o}
-		return q, any, nil
-	}
-	var f muster.Failure
-	if what != "" && f.UnmarshalText([]byte(what)) == nil {
-		q.Failures = []muster.Failure{f}
-		return q, any, nil
+		return q, func(r *muster.Result) bool { return r.Outcome != muster.OK }, nil
+	default:
+		var o muster.Outcome
+		if o.UnmarshalText([]byte(what)) == nil {
+			q.Outcomes = []muster.Outcome{o}
+			return q, func(r *muster.Result) bool { return r.Outcome == o }, nil
+		}
+		var f muster.Failure
+		if f.UnmarshalText([]byte(what)) == nil {
+			q.Failures = []muster.Failure{f}
+			return q, func(r *muster.Result) bool { return r.Failure == f }, nil
+		}
 	}
 	return q, nil, muster.Errorf(muster.KindInvalid, "%q: want all, not_ok, an outcome (ok, unexpected, failed, …), a failure (refused, timeout, …) or reason=TEXT", what)
 }

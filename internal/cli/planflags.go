@@ -60,8 +60,11 @@ func (f *planFlags) plan() (muster.Plan, error) {
 		flag, value string
 		parse       func(string, *muster.Plan) error
 	}{
-		{"fanout", f.fanout, parseFanout}, {"batch", f.batch, parseBatches}, {"canary", f.canary, parseCanary},
-		{"max-errors", f.maxErrors, parseMaxErrors}, {"order", f.order, parseOrder},
+		{"fanout", f.fanout, parseFanout},
+		{"batch", f.batch, parseBatches},
+		{"canary", f.canary, parseCanary},
+		{"max-errors", f.maxErrors, parseMaxErrors},
+		{"order", f.order, parseOrder},
 	} {
 		if step.value == "" {
 			continue

@@ -59,7 +59,7 @@ func (f *saveFlags) retention() (store.Retention, error) {
 
 func (p *Program) storeConfig() store.Config {
 	return store.Config{
-		Path: filepath.Join(p.stateDir(), "muster.db"),
+		Path:   filepath.Join(p.stateDir(), "muster.db"),
 		Encode: sink.AppendResult,
 	}
 }

@@ -87,7 +87,8 @@ func (p *Program) read(f *setFlags, cmd *cobra.Command, args []string) (*nodeset
 		sets  []string
 		apply func(a, b *nodeset.Set) *nodeset.Set
 	}{
-		{f.exclude, (*nodeset.Set).Difference}, {f.intersect, (*nodeset.Set).Intersection},
+		{f.exclude, (*nodeset.Set).Difference},
+		{f.intersect, (*nodeset.Set).Intersection},
 		{f.symmetric, (*nodeset.Set).SymmetricDifference},
 	} {
 		for _, text := range op.sets {
