@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 
 	"github.com/musterhq/muster"
 )
@@ -13,33 +14,62 @@ import (
 const deleteParts = 64
 
 // Delete removes jobs with all they have stored; lists and bodies go with the last job that uses them. A job
-// that is running is refused with [muster.KindConflict] before anything is deleted. The jobs
+// that is running is refused with [muster.KindConflict] before anything is deleted; one whose process
+// is dead (see [Store.Reap]) is not, nor one whose rows are damaged. The jobs
 // disappear at once, their space is given back in small transactions.
 func (s *Store) Delete(ctx context.Context, refs ...string) error {
-	var js []jobRow
-	for _, ref := range refs {
-		j, err := s.job(ctx, ref)
-		if err != nil {
-			return err
-		}
-		if !j.State.Final() {
-			return muster.Errorf(muster.KindConflict, "delete job %s: it is %s", j.ID, j.State)
-		}
-		js = append(js, j)
+	js, err := s.deletable(ctx, refs)
+	if err != nil {
+		return err
 	}
 	for i := range js {
-		if err := s.remove(ctx, js[i].num); err != nil {
+		j := &js[i]
+		spilled := s.spillsOf(j)
+		switch err := s.remove(ctx, j.num, j.owner); {
+		case errors.Is(err, errTaken):
+			return muster.Errorf(muster.KindConflict, "delete job %s: %w", j.ID, err)
+		case err != nil:
 			return s.failed("delete from", err)
 		}
-		removeSpill(js[i].ID, js[i].counts.SpillPaths)
+		removeSpill(j.ID, spilled)
 	}
 	return s.failed("shrink", s.shrink(ctx))
 }
 
-// remove hides a job and deletes it. A death in between leaves a hidden job, which the next Retain deletes.
-func (s *Store) remove(ctx context.Context, num int64) error {
+// deletable returns the jobs that refs name, each once, if all may be deleted.
+func (s *Store) deletable(ctx context.Context, refs []string) (js []jobRow, err error) {
+	for _, ref := range refs {
+		j, err := s.lookUp(ctx, ref)
+		if err != nil {
+			return nil, err
+		}
+		if j.owner.Valid && !s.dead(&j) {
+			return nil, muster.Errorf(muster.KindConflict, "delete job %s: it is %s", j.ID, j.State)
+		}
+		if !slices.ContainsFunc(js, func(o jobRow) bool { return o.num == j.num }) {
+			js = append(js, j)
+		}
+	}
+	return js, nil
+}
+
+// spillsOf returns a job's spill files. The record of a dead one does not name them yet.
+func (s *Store) spillsOf(j *jobRow) []string {
+	if !j.owner.Valid {
+		return j.counts.SpillPaths
+	}
+	left := spill{cfg: s.cfg, id: j.ID}
+	return left.left()
+}
+
+// remove hides a job and deletes it, if owner is still the one that is stored. A death in between
+// leaves a hidden job, which the next Retain deletes.
+func (s *Store) remove(ctx context.Context, num int64, owner sql.NullString) error {
 	err := s.write(ctx, false, func(t *tx) error {
-		_, err := t.exec(sqlHideJob, num)
+		n, err := t.exec(sqlHideJob, num, owner)
+		if err == nil && n == 0 && owner.Valid {
+			err = errTaken
+		}
 		return err
 	})
 	if err != nil {
@@ -75,7 +105,11 @@ func (s *Store) purge(ctx context.Context, num int64) error {
 			return err
 		}
 		refs := 0
-		if err := t.row([]any{&refs}, sqlLeaveList, list); err != nil {
+		err = t.row([]any{&refs}, sqlLeaveList, list)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil // a damaged job may name any list
+		}
+		if err != nil {
 			return err
 		}
 		if unused = refs <= 0; unused {
@@ -101,7 +135,11 @@ func deleteSegments(t *tx, from, end int64) (more bool, err error) {
 			continue
 		}
 		in := scanner{b: b}
-		for _, num := range in.deltas(nil) {
+		nums := in.deltas(nil)
+		if in.bad {
+			continue // better that a body stays for ever than that another job loses one
+		}
+		for _, num := range nums {
 			if err := leaveBody(t, num); err != nil {
 				return false, err
 			}

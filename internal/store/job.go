@@ -34,9 +34,12 @@ type jobRow struct {
 	bytes     int64
 	touched   time.Time // last write of the owner
 	counts    Counts
+	owner     sql.NullString // as it is stored; NULL once the state is final
+	damage    error          // what of the row cannot be read; the rest can
 }
 
-// Jobs returns the jobs that f chooses, the youngest first.
+// Jobs returns the jobs that f chooses, the youngest first. One whose row is damaged is among them
+// with what can be read of it; [Store.Job] tells the damage.
 func (s *Store) Jobs(ctx context.Context, f Filter) ([]muster.Job, error) {
 	where, args := []string{"gone = 0"}, []any{}
 	if f.User != "" {
@@ -89,42 +92,63 @@ func (s *Store) jobRows(ctx context.Context, where string, limit int, args ...an
 
 func (s *Store) scanJob(rows *sql.Rows) (j jobRow, err error) {
 	var created, started, finished, touched, targets int64
-	var owner sql.NullString
 	var counts, spillPath string
 	var spilled int
 	var spec []byte
-	err = rows.Scan(&j.num, &j.ID, &j.State, &j.Why, &created, &started, &finished, &touched, &j.User, &j.Command, &owner,
+	err = rows.Scan(&j.num, &j.ID, &j.State, &j.Why, &created, &started, &finished, &touched, &j.User, &j.Command, &j.owner,
 		&j.Duplicates, &j.list, &targets, &j.segments, &j.located, &j.bytes, &counts, &spillPath, &spilled, &spec)
 	if err != nil {
 		return j, err
 	}
 	j.Created, j.Started, j.Finished = fromNanos(created), fromNanos(started), fromNanos(finished)
 	j.touched = fromNanos(touched)
-	n, err := targetsIn(targets)
-	if err != nil {
-		return j, err
-	}
-	if j.counts, err = decodeCounts(counts, n); err != nil {
-		return j, fmt.Errorf("counts of job %s: %w", j.ID, err)
-	}
+	err = errors.Join(j.readCounts(counts, targets), j.readOwner(), j.readSpec(s.p, spec))
+	j.damage = s.failed("read job "+j.ID+" from", err)
 	j.Ledger = j.counts.Ledger
 	j.counts.Spilled = spilled
 	if spillPath != "" {
 		j.counts.SpillPaths = strings.Split(spillPath, "\n")
 	}
 	j.counts.Stored = j.Ledger.Ended() - spilled
-	if owner.Valid {
-		if err := json.Unmarshal([]byte(owner.String), &j.Owner); err != nil {
-			return j, fmt.Errorf("owner of job %s: %w", j.ID, err)
-		}
-	}
-	if spec, err = s.p.unpack(spec); err == nil {
-		err = json.Unmarshal(spec, &j.Spec)
-	}
-	if err != nil {
-		return j, fmt.Errorf("spec of job %s: %w", j.ID, err)
-	}
 	return j, nil
+}
+
+func (j *jobRow) readCounts(text string, targets int64) error {
+	n, err := targetsIn(targets)
+	if err == nil {
+		j.counts, err = decodeCounts(text, n)
+	}
+	return damagedPart("counts", err)
+}
+
+func (j *jobRow) readOwner() error {
+	if !j.owner.Valid {
+		return nil
+	}
+	err := json.Unmarshal([]byte(j.owner.String), &j.Owner)
+	if err != nil {
+		j.Owner = muster.Owner{}
+	}
+	return damagedPart("owner", err)
+}
+
+func (j *jobRow) readSpec(p *packer, packed []byte) error {
+	text, err := p.unpack(packed)
+	if err == nil {
+		err = json.Unmarshal(text, &j.Spec)
+	}
+	return damagedPart("spec", err)
+}
+
+// damagedPart names the part of a row that err is about, and makes it an errCorrupt.
+func damagedPart(name string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errCorrupt):
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return fmt.Errorf("%s: %w: %w", name, errCorrupt, err)
 }
 
 // Job returns the job that ref names: an id, the unique start of one, "last", or "last~2" for
@@ -134,7 +158,17 @@ func (s *Store) Job(ctx context.Context, ref string) (muster.Job, error) {
 	return j.Job, err
 }
 
+// job returns the row that ref names, which must be whole.
 func (s *Store) job(ctx context.Context, ref string) (jobRow, error) {
+	j, err := s.lookUp(ctx, ref)
+	if err == nil {
+		err = j.damage
+	}
+	return j, err
+}
+
+// lookUp returns the row that ref names, damaged or not.
+func (s *Store) lookUp(ctx context.Context, ref string) (jobRow, error) {
 	if back, ok := lastRef(ref); ok {
 		js, err := s.jobRows(ctx, "gone = 0", back+1)
 		switch {

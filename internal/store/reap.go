@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -19,14 +17,12 @@ import (
 // is taken for dead: whether a process there lives cannot be seen from here.
 const ForeignAfter = 24 * time.Hour
 
-// reasonInterrupted is the reason of the outcomes that Reap gives.
-const reasonInterrupted = "interrupted"
-
 // Reap closes the jobs whose process died and returns them. What they have stored or
 // spilled stays; a target that was reserved and has no result becomes [muster.Lost], every
 // other one [muster.NotAttempted], both with reason "interrupted"; the state becomes
 // [muster.StateInterrupted] and the time of the end that of the last write. Of several
-// processes that reap at once, one closes a job. A dead process is one of this host that is gone or whose
+// processes that reap at once, one closes a job. One that cannot be closed, because its rows are
+// damaged, does not keep the others from it; the error tells of all of them, and [Store.Delete] deletes them. A dead process is one of this host that is gone or whose
 // pid was given to another since, or one of an earlier boot; of another host, one silent for [ForeignAfter].
 func (s *Store) Reap(ctx context.Context) ([]muster.Job, error) {
 	open, err := s.jobRows(ctx, "owner IS NOT NULL AND gone = 0", -1)
@@ -56,6 +52,8 @@ func (s *Store) dead(j *jobRow) bool {
 	host, _, _ := strings.Cut(o.Host, "/")
 	base, _, _ := strings.Cut(here, "/")
 	switch {
+	case *o == muster.Owner{}: // unreadable: every write of its process finds that and is refused
+		return true
 	case host == base && o.Boot != thisBoot():
 		return true
 	case o.Host != here:
@@ -76,168 +74,38 @@ func gone(o *muster.Owner) bool {
 	return start != o.Start
 }
 
-// reap makes j ours, unless another process was faster, and closes it.
+// reap makes j ours, unless another process was faster, and closes it. A job that cannot be
+// closed is given back as it was, so that another Reap, or Delete, can take it.
 func (s *Store) reap(ctx context.Context, j *jobRow) (took bool, err error) {
-	old, err := json.Marshal(j.Owner)
-	if err != nil {
-		return false, err
+	if j.damage != nil {
+		return false, j.damage
 	}
+	before := *j
 	j.Owner = Self()
 	owner, err := json.Marshal(j.Owner)
 	if err != nil {
 		return false, err
 	}
+	j.owner.String = string(owner)
 	err = s.write(ctx, false, func(t *tx) error {
-		n, err := t.exec(sqlClaim, string(owner), j.num, string(old))
+		n, err := t.exec(sqlClaim, j.owner, j.num, before.owner)
 		took = n == 1
 		return err
 	})
 	if err != nil || !took {
 		return false, s.failed("write to", err)
 	}
-	r, err := s.resume(ctx, j, string(owner))
-	if err != nil {
-		return false, err
+	if err := s.conclude(ctx, j); err != nil {
+		return false, errors.Join(err, s.release(ctx, j, &before))
 	}
-	if err := r.conclude(ctx, j); err != nil {
-		return false, err
-	}
-	return true, r.Close()
+	return true, nil
 }
 
-// resume returns a recorder that goes on where the job's last one stopped. It does not
-// spill: what it would write can be made again.
-func (s *Store) resume(ctx context.Context, j *jobRow, owner string) (*Recorder, error) {
-	r := newRecorder(s.cfg, &j.Job, j.Ledger.Targets)
-	r.spill.cfg.Encode = nil
-	r.s, r.num, r.owner = s, j.num, owner
-	r.counts, r.segments, r.bytes = j.counts.clone(), j.segments, j.bytes
-	p := places{s: s, j: j}
-	if err := p.scan(ctx); err != nil {
-		return nil, err
-	}
-	r.places = p.all
-	return r, nil
-}
-
-// conclude gives every target without an outcome the one it deserves, and ends the job.
-func (r *Recorder) conclude(ctx context.Context, j *jobRow) error {
-	reserved := make([]uint64, (r.targets+63)/64)
-	if err := r.s.reservations(ctx, j, reserved); err != nil {
+// release undoes the claim of a job. What was stored of its end is right and stays.
+func (s *Store) release(ctx context.Context, j, before *jobRow) error {
+	err := s.write(context.WithoutCancel(ctx), false, func(t *tx) error {
+		_, err := t.exec(sqlRelease, before.owner, nanos(before.touched), j.num, j.owner)
 		return err
-	}
-	if err := r.unspill(ctx, reserved); err != nil {
-		return err
-	}
-	batch := make([]muster.Result, 0, segmentRows)
-	for i := range r.targets {
-		if r.places[i] != 0 {
-			continue
-		}
-		res := muster.Result{Index: i, Outcome: muster.NotAttempted, Reason: reasonInterrupted}
-		if reserved[i/64]&(1<<(i%64)) != 0 {
-			res.Outcome = muster.Lost
-		}
-		if batch = append(batch, res); len(batch) == cap(batch) {
-			if err := r.keep(ctx, batch); err != nil {
-				return err
-			}
-			batch = batch[:0]
-		}
-	}
-	if err := r.keep(ctx, batch); err != nil {
-		return err
-	}
-	j.State, j.Finished = muster.StateInterrupted, j.touched
-	if j.Why == "" {
-		j.Why = "process died"
-	}
-	return r.Finish(ctx, &j.Job)
-}
-
-// keep writes rs to the store; unlike Write it fails when the store does, or ctx has ended.
-func (r *Recorder) keep(ctx context.Context, rs []muster.Result) error {
-	if err := r.Write(ctx, rs); err != nil {
-		return err
-	}
-	if ok, _, err := r.Health(); !ok {
-		return err
-	}
-	return ctx.Err()
-}
-
-// reservations sets the bits of the targets that a job reserved.
-func (s *Store) reservations(ctx context.Context, j *jobRow, bits []uint64) error {
-	from, end := partKey(j.num, 0), partKey(j.num+1, 0)
-	for {
-		n, err := s.reservationRows(ctx, &from, end, func(b []byte) error {
-			in := scanner{b: b}
-			for _, i := range in.deltas(nil) {
-				if !setBit(bits, i, j.Ledger.Targets) {
-					return errCorrupt
-				}
-			}
-			return in.err()
-		})
-		if err != nil {
-			return s.failed("read reservations from", err)
-		}
-		if n < headBatch {
-			return nil
-		}
-	}
-}
-
-func setBit(bits []uint64, i, n int) bool {
-	if i < 0 || i >= n {
-		return false
-	}
-	bits[i/64] |= 1 << (i % 64)
-	return true
-}
-
-func (s *Store) reservationRows(ctx context.Context, from *int64, end int64, f func(b []byte) error) (n int, err error) {
-	rows, err := s.read.QueryContext(ctx, sqlReservations, *from, end, headBatch)
-	if err != nil {
-		return 0, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var id int64
-		var b []byte
-		if err := rows.Scan(&id, &b); err != nil {
-			return n, err
-		}
-		n, *from = n+1, id+1
-		if err := f(b); err != nil {
-			return n, err
-		}
-	}
-	return n, rows.Err()
-}
-
-// unspill reads the spill files that the dead process left where this one looks for them. They
-// stay where they are, and the job's record names them.
-func (r *Recorder) unspill(ctx context.Context, reserved []uint64) error {
-	for _, d := range r.spill.folders() {
-		path := filepath.Join(d, spillName(r.id))
-		if !ours(path) {
-			continue
-		}
-		if err := r.readSpill(ctx, path, reserved); err != nil {
-			return fmt.Errorf("read %s: %w", path, err)
-		}
-		r.spill.paths = append(r.spill.paths, path)
-	}
-	return nil
-}
-
-// ours reports whether path is a plain file of this user: a shared folder may hold a trap.
-func ours(path string) bool {
-	st, err := os.Lstat(path)
-	if err != nil || !st.Mode().IsRegular() {
-		return false
-	}
-	sys, ok := st.Sys().(*syscall.Stat_t)
-	return ok && int(sys.Uid) == os.Geteuid()
+	})
+	return s.failed("write to", err)
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -84,7 +85,7 @@ func (s *Store) retain(ctx context.Context, limits Retention) (ids []string, err
 		if !over {
 			continue
 		}
-		if err := s.remove(ctx, j.num); err != nil {
+		if err := s.remove(ctx, j.num, sql.NullString{}); err != nil {
 			return ids, err
 		}
 		removeSpill(j.id, strings.Split(j.spill, "\n"))

@@ -103,7 +103,7 @@ func TestRetainSweeps(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = s.write(t.Context(), false, func(x *tx) error {
-		if _, err := x.exec(sqlHideJob, j.num); err != nil {
+		if _, err := x.exec(sqlHideJob, j.num, nil); err != nil {
 			return err
 		}
 		_, err := x.exec(sqlInsertList, []byte("half a list"), 7, nil, 1, `{"host":"`+thisHost()+`","boot":"another"}`)

@@ -50,12 +50,13 @@ const (
 
 	sqlLookup   = `SELECT data FROM list_lookup WHERE id = ?`
 	sqlClaim    = `UPDATE job SET owner = ? WHERE num = ? AND owner = ? AND gone = 0`
+	sqlRelease  = `UPDATE job SET owner = ?, touched = ? WHERE num = ? AND owner = ? AND gone = 0`
 	sqlFinished = `SELECT num, id, finished, spill FROM job WHERE owner IS NULL AND gone = 0 ORDER BY num`
 	sqlHidden   = `SELECT num, id FROM job WHERE gone = 1`
 	sqlUnsealed = `SELECT num, writer FROM list WHERE writer IS NOT NULL`
 	sqlPageSize = `PRAGMA page_size`
 
-	sqlHideJob            = `UPDATE job SET gone = 1 WHERE num = ?`
+	sqlHideJob            = `UPDATE job SET gone = 1 WHERE num = ? AND owner IS ?`
 	sqlDeleteJob          = `DELETE FROM job WHERE num = ? RETURNING list`
 	sqlSegmentRefs        = `SELECT id, refs FROM segment WHERE id >= ? AND id < ? ORDER BY id LIMIT ?`
 	sqlDeleteSegments     = `DELETE FROM segment WHERE id >= ? AND id < ?`

@@ -273,8 +273,10 @@ func hint(err error) string {
 		return "the disk is full, free some space or delete old runs: "
 	case code == codeBusy || errors.Is(err, context.DeadlineExceeded):
 		return "another process keeps it locked: "
-	case code == codeCorrupt, code == codeNotADB, errors.Is(err, errCorrupt):
+	case code == codeCorrupt, code == codeNotADB:
 		return "the file is damaged or no store, move it away to start afresh: "
+	case errors.Is(err, errCorrupt):
+		return "some of its rows are damaged, delete the run that they belong to: "
 	case code == codeReadOnly, errors.Is(err, fs.ErrPermission):
 		return "the file or its folder is not writable: "
 	case errors.Is(err, fs.ErrNotExist):
