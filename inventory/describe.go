@@ -12,7 +12,7 @@ func (q *Query) describe() string {
 	var parts []string
 	add := func(format string, args ...any) { parts = append(parts, fmt.Sprintf(format, args...)) }
 	for _, s := range q.Sets {
-		add("%s", clip(s))
+		add("%s", clip(withoutUserinfo(s)))
 	}
 	for _, s := range q.Stored {
 		add("%s", clip(s.String()))

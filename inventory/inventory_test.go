@@ -370,3 +370,32 @@ func TestStored(t *testing.T) {
 		}
 	}
 }
+
+// No message, id or description repeats a password, however it is spelled.
+func TestPasswordsStayOut(t *testing.T) {
+	t.Parallel()
+	for _, set := range []string{
+		"http://user:hunter2@web1/", "web9,http://user:hunter2@web1", "http://user:hunter2,x@web1", "http://user:hunter2!x@web1",
+		"http://user:9[hunter2@web1", "http://user:hunter2@x@web1", "user:hunter2@web1", "a!user:hunter2@web1", "https://hunter2@web1",
+	} {
+		_, err := inventory.Freeze(t.Context(), inventory.Query{Sets: []string{set}})
+		if err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "a user or password cannot be part of a target") {
+			t.Errorf("%s: error %v", set, err)
+		}
+		f, err := inventory.Freeze(t.Context(), inventory.Query{Hostfiles: []hostfile.Reader{{Path: write(t, "hosts.csv", "address,x\n\""+set+"\",1\n")}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		target, err := f.At(0)
+		if err == nil || strings.Contains(err.Error()+target.ID, "hunter2") {
+			t.Errorf("row %s: target %q, error %v", set, target.ID, err)
+		}
+		f.Close()
+	}
+	for _, set := range []string{"web1:80,http://web[1-9", "http://web1/a@b web[2", `http://web1,@all:x ,10.0.0.0/99`} {
+		_, err := inventory.Freeze(t.Context(), inventory.Query{Sets: []string{set}})
+		if err == nil || !strings.Contains(err.Error(), set) {
+			t.Errorf("%s: the error does not show it: %v", set, err)
+		}
+	}
+}

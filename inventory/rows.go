@@ -94,7 +94,7 @@ func (r *rows) add(ctx context.Context, path string, row *hostfile.Row) error {
 func (r *rows) defect(ctx context.Context, path string, row *hostfile.Row, m *meta, err error) error {
 	id := row.ID
 	if id == "" {
-		id = strings.TrimSpace(row.Spec)
+		id = withoutUserinfo(strings.TrimSpace(row.Spec))
 	}
 	if id == "" || len(id) > 253 {
 		id = fmt.Sprintf("%s:%d", inputName(path), row.Line)

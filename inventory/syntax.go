@@ -12,7 +12,7 @@ import (
 // A SyntaxError says where an expression or a selector is wrong.
 type SyntaxError struct {
 	What   string // what was read: "targets", "selector", or a group by name
-	Input  string // the whole text
+	Input  string // the whole text, credentials taken out
 	Offset int    // of the defect, in bytes from 0; the message counts columns from 1
 	Msg    string // what is wrong and the way out
 	Err    error  // the cause; nil when there is none
@@ -90,7 +90,12 @@ func (s *scanner) errorIn(at int, err error) error {
 
 func (s *scanner) errorf(at int, format string, args ...any) error {
 	err := fmt.Errorf(format, args...)
-	return invalid(&SyntaxError{What: s.what, Input: s.text, Offset: at, Msg: err.Error(), Err: err})
+	if inUserinfo(s.text, at) {
+		err = errUserinfo
+	}
+	input := withoutUserinfo(s.text)
+	at = min(len(withoutUserinfo(s.text[:at])), len(input))
+	return invalid(&SyntaxError{What: s.what, Input: input, Offset: at, Msg: err.Error(), Err: err})
 }
 
 // next returns the next term; ok is false at the end.

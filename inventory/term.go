@@ -126,8 +126,7 @@ func (a address) cutHost(rest string) (address, string, error) {
 		}
 	}
 	if strings.Contains(rest[:end], "@") {
-		return a, rest, errors.New("a user or password cannot be part of a target: it would show in every result; " +
-			"give credentials to the action")
+		return a, rest, errUserinfo
 	}
 	a.host = rest[:endOf(rest, ":/#")]
 	if a.form.scheme != "" {

@@ -74,7 +74,6 @@ func (p *Program) httpSpec(f *httpFlags, method, action string) (*probe.HTTP, er
 		if err != nil {
 			return nil, usageError{fmt.Errorf("-H: %w", err)}
 		}
-		p.hide(&field)
 		h.Header = append(h.Header, field)
 	}
 	if h.Form, err = parsePairs("--form", f.form); err != nil {
@@ -92,6 +91,7 @@ func (p *Program) httpSpec(f *httpFlags, method, action string) (*probe.HTTP, er
 	if err := h.Validate(); err != nil {
 		return nil, usageError{err}
 	}
+	p.hide(h) // last: what stands in place of a secret tells nothing of its defects
 	return h, nil
 }
 

@@ -49,7 +49,7 @@ func (p *Program) Run(ctx context.Context, args []string) int {
 	err := root.ExecuteContext(ctx)
 	code, quiet := exitCode(err)
 	if err != nil && !quiet {
-		fmt.Fprintf(p.Err, "muster: %v\n", err)
+		fmt.Fprintf(p.Err, "muster: %s\n", withoutUserinfo(err.Error()))
 	}
 	return code
 }

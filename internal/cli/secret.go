@@ -10,8 +10,18 @@ import (
 	"github.com/musterhq/muster/probe"
 )
 
-// sensitive matches a header line whose value is a secret, wherever it stands in an argument.
-var sensitive = regexp.MustCompile(`(?i)^(.*?(?:authorization|cookie|api-?key|auth-token|access-token|secret)[a-z-]*\s*[:=]\s*)(.+)$`)
+// secretName matches names of headers, cookies and parameters whose values are secrets.
+const secretName = `(?:authorization|cookie|token|passw|credential|signature|session|secret|api[-_]?key|access[-_]?key|auth[-_]?key)`
+
+var (
+	// sensitive matches the name of a header that carries a secret.
+	sensitive = regexp.MustCompile(`(?i)` + secretName)
+	// sensitiveLine matches a header line or assignment with such a name, wherever it stands in
+	// an argument.
+	sensitiveLine = regexp.MustCompile(`(?is)^(.*?` + secretName + `[\w-]*\s*[:=]\s*)(.+)$`)
+	// userinfo matches the credentials in a URL, or rather too much than too little.
+	userinfo = regexp.MustCompile(`(://)[^/?#\s]*[^\s,!&^/?#]@`)
+)
 
 // secret resolves a reference: env:NAME, file:PATH, given:NAME for a value that stood on this
 // command line, or "" for none. The value never appears in messages.
@@ -41,27 +51,76 @@ func (p *Program) secret(ref string) (muster.Secret, error) {
 		"a secret is given as env:NAME or file:PATH, never by its value: arguments are visible to everybody on this machine")
 }
 
-// hide replaces the value of a header that carries a secret by a reference that only this
-// process can resolve, so that it reaches neither the store nor a log.
-func (p *Program) hide(h *probe.Header) {
-	if h.Drop || strings.Contains(h.Value, "{{") || !sensitive.MatchString(h.Name+": x") {
-		return
+// hide replaces the values of headers that carry secrets, and of all cookies, by references that
+// only this process can resolve, so that they reach neither the store nor a log.
+func (p *Program) hide(h *probe.HTTP) {
+	for i := range h.Header {
+		if f := &h.Header[i]; !f.Drop && sensitive.MatchString(f.Name) {
+			f.Value = p.reference(f.Name, f.Value)
+		}
+	}
+	for i := range h.Cookies {
+		c := &h.Cookies[i]
+		c.Value = p.reference("cookie-"+c.Name, c.Value)
+	}
+}
+
+// reference keeps a value that stood on the command line and returns the template that stands
+// for it. One that is a template itself is made of variables and references already.
+func (p *Program) reference(name, value string) string {
+	if value == "" || strings.Contains(value, "{{") {
+		return value
 	}
 	if p.given == nil {
 		p.given = map[string]muster.Secret{}
 	}
-	p.given[h.Name] = muster.NewSecret(h.Value)
-	h.Value = fmt.Sprintf("{{secret %q}}", "given:"+h.Name)
+	key := name
+	for n := 2; !p.given[key].IsZero(); n++ { // a header may be given twice
+		key = fmt.Sprintf("%s-%d", name, n)
+	}
+	p.given[key] = muster.NewSecret(value)
+	return fmt.Sprintf("{{secret %q}}", "given:"+key)
 }
 
 // commandLine is the invocation as it is kept with the run: quoted for a shell, secrets left out.
 func commandLine(args []string) string {
 	words := make([]string, len(args))
+	cookie := false
 	for i, a := range args {
-		if m := sensitive.FindStringSubmatch(a); m != nil && !strings.Contains(m[2], "{{") {
-			a = m[1] + muster.Secret{}.String()
+		switch {
+		case cookie:
+			a = hideCookie(a)
+		case strings.HasPrefix(a, "--cookie="):
+			a = "--cookie=" + hideCookie(strings.TrimPrefix(a, "--cookie="))
+		default:
+			a = hideLine(a)
 		}
-		words[i] = shellQuote(a)
+		cookie = !cookie && args[i] == "--cookie"
+		words[i] = shellQuote(withoutUserinfo(a))
 	}
 	return strings.Join(words, " ")
 }
+
+// hideCookie leaves the name of NAME=VALUE.
+func hideCookie(pair string) string {
+	name, value, ok := strings.Cut(pair, "=")
+	switch {
+	case strings.Contains(value, "{{"):
+		return pair
+	case !ok:
+		return muster.Secret{}.String()
+	}
+	return name + "=" + muster.Secret{}.String()
+}
+
+// hideLine leaves the name of a header line or assignment that carries a secret.
+func hideLine(a string) string {
+	m := sensitiveLine.FindStringSubmatch(a)
+	if m == nil || strings.Contains(m[2], "{{") || strings.HasPrefix(m[2], "env:") || strings.HasPrefix(m[2], "file:") {
+		return a
+	}
+	return m[1] + muster.Secret{}.String()
+}
+
+// withoutUserinfo returns a text with the credentials in its URLs taken out.
+func withoutUserinfo(s string) string { return userinfo.ReplaceAllString(s, "${1}…@") }
