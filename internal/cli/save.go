@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -23,7 +22,7 @@ type saveFlags struct {
 }
 
 func (f *saveFlags) add(fs *pflag.FlagSet) {
-	fs.BoolVar(&f.noSave, "no-save", false, "do not store the run")
+	fs.BoolVar(&f.noSave, "no-save", false, "do not store the run, nor note what must not be repeated before it is sent")
 	fs.StringVar(&f.bodies, "save-bodies", "all", "bodies to store: `all|failed|none`")
 	fs.IntVar(&f.keepDays, "keep-days", 30, "delete stored runs older than this (0: never)")
 	fs.StringVar(&f.keepSize, "keep-size", "2GiB", "delete the oldest runs when the store is larger (0: never)")
@@ -64,7 +63,8 @@ func (p *Program) storeConfig() store.Config {
 	}
 }
 
-// openStore opens the user's store and closes the runs whose process has died.
+// openStore opens the user's store and closes the runs whose process has died. One that cannot
+// be closed now is left to a later command.
 func (p *Program) openStore(ctx context.Context) (*store.Store, error) {
 	st, err := store.Open(ctx, p.storeConfig())
 	if err != nil {
@@ -74,7 +74,10 @@ func (p *Program) openStore(ctx context.Context) (*store.Store, error) {
 	for _, j := range reaped {
 		fmt.Fprintf(p.Err, "muster: run %s was interrupted; closed: %s\n", j.ID, j.Ledger.String())
 	}
-	return st, errors.Join(err)
+	if err != nil {
+		fmt.Fprintf(p.Err, "muster: interrupted runs could not be closed: %v\n", err)
+	}
+	return st, nil
 }
 
 // open begins the record of the run. A store that is broken does not keep the run from
@@ -84,8 +87,12 @@ func (s *session) open(ctx context.Context) error {
 		return nil
 	}
 	st, err := s.p.openStore(ctx)
-	if err != nil && st == nil {
-		fmt.Fprintf(s.p.Err, "muster: the store cannot be used: %v; the run goes on, its results go to a file\n", err)
+	if err != nil {
+		goesOn := "the run goes on, its results go to a file"
+		if s.work.Repeat() == muster.RepeatNever {
+			goesOn += ": what must not be repeated is sent only if that can be noted beside the store first (--no-save sends it without)"
+		}
+		fmt.Fprintf(s.p.Err, "muster: the store cannot be used: %v; %s\n", err, goesOn)
 		s.rec = store.Detached(s.p.storeConfig(), &s.job, s.list.Len(), err)
 		return nil
 	}

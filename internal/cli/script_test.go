@@ -3,6 +3,7 @@ package cli_test
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,8 +17,12 @@ import (
 	"github.com/musterhq/muster/internal/sim"
 )
 
-// TestMain makes the program available to tests as a process of its own, named muster.
+// TestMain makes the program available to tests as a process of its own, named muster. Most
+// tests wait for it most of the time, so more of them run at once than there are processors.
 func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
 	testscript.Main(m, map[string]func(){"muster": func() { os.Exit(cli.Main("test")) }})
 }
 
