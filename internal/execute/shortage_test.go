@@ -217,3 +217,6 @@ func (c crowd) At(i int) (muster.Target, error) {
 }
 
 func (c crowd) Hash() (h [32]byte) { return h }
+
+// netipPort is where a target with an address is.
+func netipPort(t muster.Target) netip.AddrPort { return netip.AddrPortFrom(t.Addr, t.Port) }
