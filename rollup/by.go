@@ -110,6 +110,15 @@ func (b By) String() string {
 	return b.text
 }
 
+// Field returns the name of the extracted field that is grouped by, "" when it is something else. A caller
+// who knows the action's fields can tell a misspelt key from a field that found nothing.
+func (b By) Field() string {
+	if b.kind == byField {
+		return b.name
+	}
+	return ""
+}
+
 // NeedsBody reports whether keys depend on the body, which a store may hold elsewhere.
 func (b By) NeedsBody() bool {
 	return b.kind == byBody || b.kind == bySize || b.kind == byRule && b.rule.NeedsBody()

@@ -11,6 +11,7 @@ import (
 // record gathers the cells of one row. Its zero value is empty.
 type record struct {
 	row    Row
+	idName string // of the column that the id is from
 	port   string
 	portAt place
 	data   map[string]string // labels and variables at once
@@ -27,7 +28,7 @@ func (rec *record) cell(in *input, c column, text string, at place) {
 	case roleAddress:
 		rec.row.Spec, rec.row.Line, rec.row.Column = strings.TrimSpace(text), at.line, at.col
 	case roleID:
-		rec.row.ID = strings.TrimSpace(text)
+		rec.row.ID, rec.idName = strings.TrimSpace(text), c.name
 	case rolePort:
 		rec.port, rec.portAt = strings.TrimSpace(text), at
 	case roleGroups:
@@ -76,6 +77,9 @@ func (rec *record) finish(in *input, each bool, number int, at place) Row {
 	if each {
 		if row.ID == "" {
 			row.ID = strconv.Itoa(number)
+		} else if rec.idName != "" {
+			// {{.id}} in a request means the row's own column, not the target's id.
+			rec.set(column{name: rec.idName, role: roleVar}, row.ID)
 		}
 		row.Labels, row.Vars = rec.labels, merged(rec.data, rec.vars)
 		return *row
