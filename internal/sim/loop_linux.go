@@ -51,6 +51,9 @@ func (s *Server) openPlain(_ context.Context, addrs []string) error {
 		if bindings[i], err = parseListen(a); err != nil {
 			return err
 		}
+		if err := checkFree(bindings[i]); err != nil {
+			return fmt.Errorf("listen on %s: %w", a, err)
+		}
 	}
 	for range s.fleet.loops() {
 		l, err := newLoop(s)
