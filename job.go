@@ -84,12 +84,12 @@ type Job struct {
 	Started  time.Time `json:"started,omitzero"`
 	Finished time.Time `json:"finished,omitzero"`
 	// User is who ran it, Command how.
-	User    string `json:"user,omitempty"`
-	Command string `json:"command,omitempty"`
-	Spec    JobSpec
-	Ledger  Ledger
+	User    string  `json:"user,omitempty"`
+	Command string  `json:"command,omitempty"`
+	Spec    JobSpec `json:"spec"`
+	Ledger  Ledger  `json:"ledger"`
 	// Duplicates is how many listed exact duplicates were dropped.
-	Duplicates int
+	Duplicates int `json:"duplicates"`
 	// Owner is the process that runs the job, as long as it runs.
 	Owner Owner `json:"owner,omitzero"`
 }

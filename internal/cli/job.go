@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -50,17 +51,17 @@ func (p *Program) jobLs() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "ls", Aliases: []string{"list"}, Short: "List stored runs, the youngest first", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			wanted, err := parseStates(states)
+			if err != nil {
+				return err
+			}
 			return p.withStore(cmd.Context(), func(st *store.Store) error {
-				f := store.Filter{Limit: limit}
-				for _, s := range states {
-					f.States = append(f.States, muster.JobState(s))
-				}
-				jobs, err := st.Jobs(cmd.Context(), f)
+				jobs, err := st.Jobs(cmd.Context(), store.Filter{Limit: limit, States: wanted})
 				if err != nil {
 					return err
 				}
 				if asJSON {
-					return p.writeJSON(slices.Concat([]muster.Job{}, jobs)) // [] when there is none
+					return p.writeJSON(append([]muster.Job{}, jobs...)) // [] when there is none
 				}
 				return p.jobsTable(jobs)
 			})
@@ -72,9 +73,23 @@ func (p *Program) jobLs() *cobra.Command {
 	return cmd
 }
 
+func parseStates(texts []string) ([]muster.JobState, error) {
+	known := []muster.JobState{muster.StateRunning, muster.StateDone, muster.StateStopped, muster.StateCanceled, muster.StateInterrupted}
+	var states []muster.JobState
+	for _, text := range texts {
+		state := muster.JobState(text)
+		if !slices.Contains(known, state) {
+			return nil, usageError{fmt.Errorf("--state %q: want one of %v", text, known)}
+		}
+		states = append(states, state)
+	}
+	return states, nil
+}
+
 func (p *Program) writeJSON(v any) error {
 	enc := json.NewEncoder(p.Out)
 	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false) // commands hold & and <
 	return enc.Encode(v)
 }
 
@@ -132,14 +147,31 @@ func (p *Program) jobShow() *cobra.Command {
 					return err
 				}
 				if asJSON {
-					return p.writeJSON(&job)
+					return p.writeJSON(newJobDocument(job, &counts))
 				}
 				return p.showJob(&job, &counts)
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "as JSON")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON document")
 	return cmd
+}
+
+// jobDocument is the document of job show --json.
+type jobDocument struct {
+	muster.Job
+	Codes   map[int]int    `json:"codes"`
+	Reasons map[string]int `json:"reasons"`
+	// NotStored counts the results that the store could not take, SpillFiles has them.
+	NotStored  int      `json:"not_stored"`
+	SpillFiles []string `json:"spill_files,omitempty"`
+}
+
+func newJobDocument(j muster.Job, c *store.Counts) *jobDocument {
+	d := &jobDocument{Job: j, Codes: map[int]int{}, Reasons: map[string]int{}, NotStored: c.Spilled, SpillFiles: c.SpillPaths}
+	maps.Copy(d.Codes, c.Codes)
+	maps.Copy(d.Reasons, c.Reasons)
+	return d
 }
 
 func (p *Program) showJob(j *muster.Job, c *store.Counts) error {
@@ -159,10 +191,12 @@ func (p *Program) showJob(j *muster.Job, c *store.Counts) error {
 	row("by", "%s", j.User)
 	row("command", "%s", j.Command)
 	row("targets", "%s", j.Spec.Selection)
+	if j.Duplicates > 0 {
+		row("duplicates", "%d dropped", j.Duplicates)
+	}
 	row("started", "%s", j.Started.Local().Format(time.RFC3339))
 	row("took", "%s", took(j))
 	row("ledger", "%s", j.Ledger.String())
-	row("duplicates", "%d", j.Duplicates)
 	for code, n := range sorted(c.Codes) {
 		row(fmt.Sprintf("  %d", code), "%d", n)
 	}

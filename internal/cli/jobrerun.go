@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/musterhq/muster"
 	"github.com/musterhq/muster/dial"
@@ -51,19 +52,21 @@ of the plan. The new run is stored as one of its own.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return p.rerun(cmd, r, f, refOf(args)) },
 	}
-	fs := cmd.Flags()
-	fs.SortFlags = false
-	fs.BoolVar(&f.failed, "failed", false, "targets that ended failed")
-	fs.BoolVar(&f.unexpected, "unexpected", false, "targets that ended unexpected")
-	fs.BoolVar(&f.lost, "lost", false, "targets that were lost")
-	fs.BoolVar(&f.notOK, "not-ok", false, "all targets that did not end ok")
-	fs.BoolVar(&f.all, "all", false, "all targets")
-	fs.StringArrayVar(&f.only, "only", nil, "targets with this outcome, failure or `reason=TEXT`")
-	r.plan.add(fs)
-	fs.Uint64Var(&r.targets.seed, "seed", 0, "seed of --canary and --order shuffle")
-	r.output.add(fs)
-	r.save.add(fs)
-	fs.StringVar(&r.reason, "reason", "", "`TEXT` that is kept with the run")
+	var help sections
+	help.add(cmd, "Which targets", func(fs *pflag.FlagSet) {
+		fs.BoolVar(&f.failed, "failed", false, "targets that ended failed")
+		fs.BoolVar(&f.unexpected, "unexpected", false, "targets that ended unexpected")
+		fs.BoolVar(&f.lost, "lost", false, "targets that were lost")
+		fs.BoolVar(&f.notOK, "not-ok", false, "all targets that did not end ok")
+		fs.BoolVar(&f.all, "all", false, "all targets")
+		fs.StringArrayVar(&f.only, "only", nil, "targets with this outcome, failure or reason: `WHAT` is lost, refused, 'reason=status 503'")
+	})
+	help.add(cmd, "How the work is spread (what is not given is as it was)", func(fs *pflag.FlagSet) {
+		r.plan.add(fs)
+		fs.Uint64Var(&r.targets.seed, "seed", 0, "seed of --canary and --order shuffle")
+	})
+	help.add(cmd, "What is shown", r.output.add)
+	help.add(cmd, "What is kept", r.keep)
 	return cmd
 }
 

@@ -28,9 +28,9 @@ type chooseFlags struct {
 }
 
 func (f *chooseFlags) add(fs *pflag.FlagSet) {
-	fs.StringArrayVar(&f.only, "only", nil, "results with this outcome, failure, not_ok, or `reason=TEXT`")
+	fs.StringArrayVar(&f.only, "only", nil, "results that are `WHAT`: an outcome, a failure, not_ok, or reason=TEXT")
 	fs.IntSliceVar(&f.codes, "code", nil, "results with this status code")
-	fs.StringVar(&f.where, "where", "", "results for which this `CONDITION` holds: 'ms > 500 && body contains \"x\"'")
+	fs.StringVar(&f.where, "where", "", "results for which `CONDITION` holds: 'ms > 500 && body contains \"x\"'")
 	fs.StringArrayVar(&f.target, "target", nil, "results of this target `ID`")
 	fs.IntVarP(&f.limit, "limit", "n", 0, "at most this many (0: all)")
 }

@@ -75,7 +75,7 @@ Results go to standard output, progress and messages to standard error.`,
 		return usageError{fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())}
 	})
 	root.AddCommand(p.runCommand(), p.setCommand(), p.jobCommand(), p.simCommand(), p.demoCommand(), p.versionCommand())
-	root.CompletionOptions.HiddenDefaultCmd = false
+	strict(root)
 	return root
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/musterhq/muster"
 	"github.com/musterhq/muster/dial"
@@ -31,14 +32,21 @@ type request struct {
 	reason  string
 }
 
-func (r *request) add(cmd *cobra.Command) {
-	fs := cmd.Flags()
-	fs.SortFlags = false
-	r.targets.add(fs)
-	r.plan.add(fs)
-	fs.StringVar(&r.expect, "expect", "", "what makes an answer ok: `'status == 200 && json.healthy'`")
-	fs.StringArrayVar(&r.extract, "extract", nil, "take a field from the answer: `NAME=RULE` with re:…, json:$…, header:…, status, ms, expr:…")
-	r.output.add(fs)
+// add gives the command its flags; those of its own kind of action stand after the targets.
+func (r *request) add(cmd *cobra.Command, kind string, action func(*pflag.FlagSet)) {
+	var help sections
+	help.add(cmd, "Targets", r.targets.add)
+	help.add(cmd, kind, action)
+	help.add(cmd, "What is ok, what is taken from the answer", func(fs *pflag.FlagSet) {
+		fs.StringVar(&r.expect, "expect", "", "`CONDITION` that makes an answer ok: 'status == 200 && json.healthy'")
+		fs.StringArrayVar(&r.extract, "extract", nil, "take a field from the answer: `NAME=RULE` with re:…, json:$…, header:…, status, ms, expr:…")
+	})
+	help.add(cmd, "How the work is spread", r.plan.add)
+	help.add(cmd, "What is shown", r.output.add)
+	help.add(cmd, "What is kept", r.keep)
+}
+
+func (r *request) keep(fs *pflag.FlagSet) {
 	r.save.add(fs)
 	fs.StringVar(&r.reason, "reason", "", "`TEXT` that is kept with the run")
 }
@@ -80,8 +88,7 @@ An answer with a status below 400 is ok unless --expect says otherwise.
 			return p.runHTTP(cmd.Context(), r, h, args)
 		},
 	}
-	r.add(cmd)
-	h.add(cmd.Flags())
+	r.add(cmd, "HTTP request", h.add)
 	return cmd
 }
 
