@@ -25,6 +25,7 @@ type child struct {
 	Role     string
 	Fleet    sim.Fleet `json:",omitzero"`
 	Shortage *shortage `json:",omitzero"`
+	Mass     *mass     `json:",omitzero"`
 	// Space are namespaces of its own, as for clone(2).
 	Space uintptr `json:"-"`
 }
@@ -48,6 +49,9 @@ func play(text string) error {
 	if err := json.Unmarshal([]byte(text), &c); err != nil {
 		return err
 	}
+	if _, err := dial.RaiseLimit(); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go func() {
@@ -56,6 +60,7 @@ func play(text string) error {
 	}()
 	roles := map[string]func(context.Context, *child) error{
 		"fleet":    playFleet,
+		"mass":     func(ctx context.Context, c *child) error { return c.Mass.run(ctx) },
 		"shortage": func(ctx context.Context, c *child) error { return c.Shortage.run(ctx) },
 	}
 	return roles[c.Role](ctx, &c)
@@ -94,9 +99,6 @@ func (c *child) start(t testing.TB) *bufio.Reader {
 
 // playFleet serves a fleet and prints its port and where its counters are.
 func playFleet(ctx context.Context, c *child) error {
-	if _, err := dial.RaiseLimit(); err != nil {
-		return err
-	}
 	c.Fleet.OnReady = func(s *sim.Server) { fmt.Println(s.Port(), s.AdminURL()) }
 	return c.Fleet.Run(ctx)
 }
