@@ -125,8 +125,10 @@ func query(ts *testscript.TestScript, neg bool, args []string) {
 	var doc any
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &doc))
 	for _, key := range strings.Split(args[0], ".") {
-		if i, err := strconv.Atoi(key); err == nil {
-			doc = doc.([]any)[i]
+		if list, ok := doc.([]any); ok {
+			i, err := strconv.Atoi(key)
+			ts.Check(err)
+			doc = list[i]
 			continue
 		}
 		m, ok := doc.(map[string]any)

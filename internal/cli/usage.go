@@ -52,6 +52,7 @@ func strict(cmd *cobra.Command) {
 	if cmd.Runnable() || !cmd.HasParent() {
 		return
 	}
+	cmd.SuggestionsMinimumDistance = 2
 	cmd.FParseErrWhitelist.UnknownFlags = true // they are those of the command that was meant
 	cmd.RunE = func(c *cobra.Command, given []string) error {
 		if len(given) == 0 {
