@@ -5,6 +5,11 @@ import (
 	"unicode/utf8"
 )
 
+// Visible returns s, a text of one line that a target or a file may have written, as a terminal may
+// show it: control characters, line breaks among them, bytes that are not UTF-8 and the marks that
+// reorder text become visible (\x1b). Tabs stay.
+func Visible(s string) string { return string(appendVisible(nil, s)) }
+
 // appendVisible appends s for a terminal: control characters, which could move the cursor,
 // retitle the window or answer in the user's name, become visible (\x1b), and so do bytes
 // that are not UTF-8 and the marks that reorder text. Tabs stay.

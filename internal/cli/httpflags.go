@@ -3,8 +3,12 @@ package cli
 import (
 	"fmt"
 	"io"
+	"math"
+	"os"
+	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/pflag"
 
@@ -18,8 +22,9 @@ type httpFlags struct {
 	method, data, user, bearer, agent, proxy string
 	headers, form, cookies, keep             []string
 	compressed, truncate, insecure           bool
-	follow                                   int
-	http2, scheme, port                      string
+	location, http2, http2Only               bool
+	maxRedirs                                int
+	proxyUser, scheme, port                  string
 	cacert, cert, key, serverName            string
 	bodyLimit                                string
 	headerTimeout, bodyTimeout               time.Duration
@@ -34,12 +39,13 @@ func (f *httpFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.bearer, "bearer", "", "bearer token: `env:VAR` or file:PATH")
 	fs.StringVarP(&f.agent, "user-agent", "A", "", "User-Agent header")
 	fs.StringVar(&f.proxy, "proxy", "", "send through this proxy `URL`")
+	fs.StringVar(&f.proxyUser, "proxy-user", "", "log in to the proxy: `NAME:env:VAR` or NAME:file:PATH")
 	fs.StringArrayVar(&f.cookies, "cookie", nil, "cookie `NAME=VALUE`")
-	fs.IntVarP(&f.follow, "location", "L", 0, "follow up to `N` redirects (-L alone: 10)")
-	fs.Lookup("location").NoOptDefVal = "10"
+	fs.BoolVarP(&f.location, "location", "L", false, "follow redirects")
+	fs.IntVar(&f.maxRedirs, "max-redirs", 10, "with -L: at most this many")
 	fs.BoolVar(&f.compressed, "compressed", false, "ask for a compressed answer and decode it")
-	fs.StringVar(&f.http2, "http2", "", "HTTP/2: `auto` offers it over TLS, always takes it for granted")
-	fs.Lookup("http2").NoOptDefVal = "auto"
+	fs.BoolVar(&f.http2, "http2", false, "offer HTTP/2 over TLS")
+	fs.BoolVar(&f.http2Only, "http2-prior-knowledge", false, "speak HTTP/2 without asking")
 	fs.StringVar(&f.scheme, "scheme", "", "`http|https` for targets that name no scheme (default http)")
 	fs.StringVar(&f.port, "port", "", "`PORT` of targets that name none (default the scheme's)")
 	fs.BoolVarP(&f.insecure, "insecure", "k", false, "do not verify the target's certificate")
@@ -62,9 +68,12 @@ func (p *Program) httpSpec(f *httpFlags, method, action string) (*probe.HTTP, er
 	}
 	h := &probe.HTTP{
 		Method: method, URL: action, Scheme: f.scheme, Port: f.port, Bearer: f.bearer, UserAgent: f.agent, Proxy: f.proxy,
-		Follow: f.follow, Compressed: f.compressed, HTTP2: probe.HTTP2(f.http2), BodyLimit: limit, Truncate: f.truncate,
+		Follow: f.follow(), Compressed: f.compressed, HTTP2: f.version(), BodyLimit: limit, Truncate: f.truncate,
 		KeepHeaders: f.keep, HeaderTimeout: muster.Duration(f.headerTimeout), BodyTimeout: muster.Duration(f.bodyTimeout),
 		TLS: probe.TLS{CA: f.cacert, Cert: f.cert, Key: f.key, ServerName: f.serverName, Insecure: f.insecure},
+	}
+	if h.Method != "" && f.method != "" && !strings.EqualFold(h.Method, f.method) {
+		return nil, usageError{fmt.Errorf("%s and -X %s: name the method once", h.Method, f.method)}
 	}
 	if h.Method == "" {
 		h.Method = f.method
@@ -82,7 +91,10 @@ func (p *Program) httpSpec(f *httpFlags, method, action string) (*probe.HTTP, er
 	if h.Cookies, err = parsePairs("--cookie", f.cookies); err != nil {
 		return nil, err
 	}
-	if h.User, h.Password, err = splitUser(f.user); err != nil {
+	if h.User, h.Password, err = splitUser("-u", f.user); err != nil {
+		return nil, err
+	}
+	if h.ProxyUser, h.ProxyPassword, err = splitUser("--proxy-user", f.proxyUser); err != nil {
 		return nil, err
 	}
 	if err := p.addBody(f, h); err != nil {
@@ -107,10 +119,27 @@ func parsePairs(flag string, texts []string) ([]probe.Pair, error) {
 	return pairs, nil
 }
 
-func splitUser(s string) (name, ref string, err error) {
+func (f *httpFlags) follow() int {
+	if !f.location {
+		return 0
+	}
+	return f.maxRedirs
+}
+
+func (f *httpFlags) version() probe.HTTP2 {
+	switch {
+	case f.http2Only:
+		return probe.HTTP2Always
+	case f.http2:
+		return probe.HTTP2Auto
+	}
+	return probe.HTTP2Off
+}
+
+func splitUser(flag, s string) (name, ref string, err error) {
 	name, ref, _ = strings.Cut(s, ":")
 	if ref != "" && !strings.HasPrefix(ref, "env:") && !strings.HasPrefix(ref, "file:") {
-		return "", "", usageError{fmt.Errorf("-u %s:…: a password is given as %[1]s:env:VAR or %[1]s:file:PATH, never by its value: arguments are visible to everybody on this machine", name)}
+		return "", "", usageError{fmt.Errorf("%s %s:…: a password is given as %[2]s:env:VAR or %[2]s:file:PATH, never by its value: arguments are visible to everybody on this machine", flag, name)}
 	}
 	return name, ref, nil
 }
@@ -128,10 +157,28 @@ func (p *Program) addBody(f *httpFlags, h *probe.HTTP) error {
 		}
 		h.Body = string(text)
 	default:
-		h.BodyFile = path
+		return frozenBody(h, path)
 	}
 	return nil
 }
+
+// frozenBody takes the body from a file as it is now, so that a re-run sends the same; bytes that a spec cannot
+// hold stay in the file.
+func frozenBody(h *probe.HTTP, path string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return usageError{fmt.Errorf("-d @%s: %w", path, err)}
+	}
+	if !utf8.Valid(text) || len(text) > maxFrozenBody {
+		h.BodyFile = path
+		return nil
+	}
+	h.Body = string(text)
+	return nil
+}
+
+// maxFrozenBody bounds what a stored spec carries along.
+const maxFrozenBody = 1 << 20
 
 // splitAction reads [METHOD] PATH|URL. base is the target that a full URL names by itself.
 func splitAction(args []string, targetsGiven bool) (method, action, base string, err error) {
@@ -192,11 +239,11 @@ func parseBytes(s string) (int64, error) {
 		if !ok {
 			continue
 		}
-		var f float64
-		if _, err := fmt.Sscanf(num+" ", "%g ", &f); err != nil || f < 0 || strings.TrimSpace(num) == "" {
+		f, err := strconv.ParseFloat(strings.TrimSpace(num), 64)
+		if f *= u.factor; err != nil || !(f >= 0 && f < math.MaxInt64) { // NaN neither
 			break
 		}
-		return int64(f * u.factor), nil
+		return int64(f), nil
 	}
 	return 0, fmt.Errorf("%q: want a size such as 64KiB, 1MiB or 1048576", s)
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/musterhq/muster"
 	"github.com/musterhq/muster/internal/store"
+	"github.com/musterhq/muster/sink"
 )
 
 func (p *Program) jobCommand() *cobra.Command {
@@ -117,20 +118,15 @@ func brief(j *muster.Job, width int) string {
 	if j.Spec.Reason != "" {
 		text = j.Spec.Reason
 	}
-	text = strings.Map(printable, text)
+	text = cell(text)
 	if r := []rune(text); len(r) > width {
 		return string(r[:width-1]) + "…"
 	}
 	return text
 }
 
-// printable keeps a stored text from moving the cursor.
-func printable(r rune) rune {
-	if r < 0x20 || r == 0x7f || r >= 0x80 && r < 0xa0 {
-		return ' '
-	}
-	return r
-}
+// cell is a stored text in a table: it neither moves the cursor nor begins another cell.
+func cell(s string) string { return strings.ReplaceAll(sink.Visible(s), "\t", " ") }
 
 func (p *Program) jobShow() *cobra.Command {
 	var asJSON bool
@@ -177,7 +173,7 @@ func newJobDocument(j muster.Job, c *store.Counts) *jobDocument {
 func (p *Program) showJob(j *muster.Job, c *store.Counts) error {
 	w := tabwriter.NewWriter(p.Out, 0, 8, 2, ' ', 0)
 	row := func(name, format string, args ...any) {
-		fmt.Fprintf(w, "%s\t%s\n", name, strings.Map(printable, fmt.Sprintf(format, args...)))
+		fmt.Fprintf(w, "%s\t%s\n", cell(name), cell(fmt.Sprintf(format, args...)))
 	}
 	row("run", "%s", j.ID)
 	if j.Why == "" {

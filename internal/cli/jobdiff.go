@@ -118,7 +118,7 @@ func (p *Program) printDiff(f *diffFlags, before, after *opened, c rollup.Change
 			return err
 		}
 	} else {
-		doc.print(out)
+		doc.print(out, p.shown)
 	}
 	if err := flush(out); err != nil {
 		return err
@@ -129,15 +129,15 @@ func (p *Program) printDiff(f *diffFlags, before, after *opened, c rollup.Change
 	return nil
 }
 
-func (c *comparison) print(w io.Writer) {
-	fmt.Fprintf(w, "%s -> %s by %s: %d same\n", c.Before, c.After, c.By, c.Same)
+func (c *comparison) print(w io.Writer, shown func(string) string) {
+	fmt.Fprintf(w, "%s -> %s by %s: %d same\n", c.Before, c.After, shown(c.By), c.Same)
 	for _, ch := range c.Changed {
-		fmt.Fprintf(w, "%7d  %s -> %s  %s\n", ch.Count, ch.From, ch.To, ch.Nodes)
+		fmt.Fprintf(w, "%7d  %s -> %s  %s\n", ch.Count, shown(ch.From), shown(ch.To), shown(ch.Nodes))
 	}
 	if c.OnlyBefore.Count > 0 {
-		fmt.Fprintf(w, "%7d  only in %s  %s\n", c.OnlyBefore.Count, c.Before, c.OnlyBefore.Nodes)
+		fmt.Fprintf(w, "%7d  only in %s  %s\n", c.OnlyBefore.Count, c.Before, shown(c.OnlyBefore.Nodes))
 	}
 	if c.OnlyAfter.Count > 0 {
-		fmt.Fprintf(w, "%7d  only in %s  %s\n", c.OnlyAfter.Count, c.After, c.OnlyAfter.Nodes)
+		fmt.Fprintf(w, "%7d  only in %s  %s\n", c.OnlyAfter.Count, c.After, shown(c.OnlyAfter.Nodes))
 	}
 }

@@ -86,6 +86,11 @@ func (f *outputFlags) live() bool {
 	return !f.quiet && !f.gather && len(f.groupBy) == 0 && !f.json && !f.jsonl && !f.csv && f.dir == ""
 }
 
+// explains reports whether the end of the run says what went wrong: for people, where no groups do.
+func (f *outputFlags) explains() bool {
+	return !f.quiet && !f.gather && len(f.groupBy) == 0 && !f.json && !f.jsonl && !f.csv
+}
+
 // keys are the groupings that the report makes.
 func (f *outputFlags) keys() []string {
 	keys := f.groupBy

@@ -8,6 +8,7 @@ import (
 
 	"github.com/musterhq/muster"
 	"github.com/musterhq/muster/internal/execute"
+	"github.com/musterhq/muster/sink"
 )
 
 // showDefects is how many defective targets are named before the rest is counted.
@@ -21,11 +22,11 @@ func (p *Program) printTargets(list muster.List) error {
 		t, err := list.At(i)
 		if err != nil {
 			if bad++; bad <= showDefects {
-				fmt.Fprintf(p.Err, "muster: target %d: %v\n", i, err)
+				p.warn("target %d: %v", i, err)
 			}
 			continue
 		}
-		out.WriteString(t.ID)
+		out.WriteString(p.shown(t.ID))
 		if err := out.WriteByte('\n'); err != nil {
 			return err
 		}
@@ -55,7 +56,7 @@ func (p *Program) checkAll(ctx context.Context, work *execute.Work, list muster.
 			continue
 		}
 		if bad++; bad <= showDefects {
-			fmt.Fprintf(p.Err, "muster: %s: %v\n", nameOf(t, i), err)
+			p.warn("%s: %v", sink.Visible(nameOf(t, i)), err)
 		}
 	}
 	if bad > 0 {
@@ -75,16 +76,20 @@ func nameOf(t muster.Target, i int) string {
 const dryRunShown = 3
 
 // dryRun shows what would be sent to the first targets and what all of them are.
-func (p *Program) dryRun(work *execute.Work, list muster.List, spec *muster.JobSpec) error {
-	shown, bad := 0, 0
+func (p *Program) dryRun(work *execute.Work, list muster.List) error {
+	shown, bad, off := 0, 0, 0
 	for i := range list.Len() {
 		t, err := list.At(i)
+		if err == nil && t.Off {
+			off++
+			continue
+		}
 		if err == nil {
 			err = work.Check(&t)
 		}
 		if err != nil {
 			if bad++; bad <= showDefects {
-				fmt.Fprintf(p.Err, "muster: %s: %v\n", nameOf(t, i), err)
+				p.warn("%s: %v", sink.Visible(nameOf(t, i)), err)
 			}
 			continue
 		}
@@ -93,14 +98,22 @@ func (p *Program) dryRun(work *execute.Work, list muster.List, spec *muster.JobS
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(p.Out, "--- %s\n%s\n", t.ID, strings.TrimRight(text, "\r\n"))
+			text = strings.TrimRight(text, "\r\n")
+			if isTerminal(p.Out) {
+				text = visible(text)
+			}
+			fmt.Fprintf(p.Out, "--- %s\n%s\n", p.shown(t.ID), text)
 			shown++
 		}
 	}
-	if more := list.Len() - bad - shown; more > 0 {
+	if more := list.Len() - bad - off - shown; more > 0 {
 		fmt.Fprintf(p.Out, "--- and %d more\n", more)
 	}
-	fmt.Fprintf(p.Err, "%d targets, %d of them defective or denied; repeat: %s; nothing was sent\n", list.Len(), bad, work.Repeat())
+	switchedOff := ""
+	if off > 0 {
+		switchedOff = fmt.Sprintf(", %d switched off", off)
+	}
+	fmt.Fprintf(p.Err, "%d targets, %d of them defective or denied%s; repeat: %s; nothing was sent\n", list.Len(), bad, switchedOff, work.Repeat())
 	if bad > 0 {
 		return exitWith(exitNotOK)
 	}

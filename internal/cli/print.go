@@ -2,11 +2,31 @@ package cli
 
 import (
 	"io"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/musterhq/muster/rollup"
 	"github.com/musterhq/muster/sink"
 )
+
+// visible makes a text of several lines safe for a terminal.
+func visible(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, l := range lines {
+		lines[i] = sink.Visible(strings.TrimSuffix(l, "\r"))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// shown is a text of one line as it goes to standard output: visible on a terminal, elsewhere as it
+// is unless it would be more than a line.
+func (p *Program) shown(s string) string {
+	if isTerminal(p.Out) || strings.ContainsAny(s, "\r\n") {
+		return sink.Visible(s)
+	}
+	return s
+}
 
 // gathered is how groups are laid out on standard output.
 func (p *Program) gathered(w io.Writer, color string, diff bool) (*sink.Gathered, error) {
@@ -18,6 +38,8 @@ func (p *Program) gathered(w io.Writer, color string, diff bool) (*sink.Gathered
 	out := &sink.Gathered{W: w, Colors: colors, Raw: !terminal, Diff: diff}
 	if terminal {
 		out.Width = terminalWidth(p.Out)
+	} else if n, err := strconv.Atoi(p.Getenv("COLUMNS")); err == nil && n > 0 {
+		out.Width = n // whoever exports it wants lines cut in files, too
 	}
 	return out, nil
 }

@@ -16,7 +16,8 @@ import (
 func Main(version string) int {
 	// A reader that goes away (| head) and a file that may not grow (ulimit -f) are errors of
 	// the write, not the death of the job.
-	signal.Ignore(syscall.SIGPIPE, syscall.SIGXFSZ)
+	// They are caught, not ignored: commands of group sources would inherit that.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGXFSZ)
 	show := make(chan os.Signal, 1)
 	signal.Notify(show, syscall.SIGUSR1)
 	if _, err := dial.RaiseLimit(); err != nil {

@@ -41,17 +41,28 @@ type Program struct {
 // Run executes one command line and returns its exit code.
 func (p *Program) Run(ctx context.Context, args []string) int {
 	p.args = args
+	out := &output{w: p.Out}
+	p.Out = out
+	defer func() { p.Out = out.w }()
 	root := p.root()
 	root.SetArgs(args)
 	root.SetIn(p.In)
 	root.SetOut(p.Out)
 	root.SetErr(p.Err)
 	err := root.ExecuteContext(ctx)
+	if lost := out.failed(); lost != nil && (err == nil || isExit(err) && !errors.Is(err, exitWith(exitInterrupted))) {
+		err = fmt.Errorf("write standard output: %w", lost)
+	}
 	code, quiet := exitCode(err)
 	if err != nil && !quiet {
-		fmt.Fprintf(p.Err, "muster: %s\n", withoutUserinfo(err.Error()))
+		fmt.Fprintf(p.Err, "muster: %s\n", visible(withoutUserinfo(err.Error())))
 	}
 	return code
+}
+
+// warn prints a message that does not end the command.
+func (p *Program) warn(format string, args ...any) {
+	fmt.Fprintf(p.Err, "muster: %s\n", visible(withoutUserinfo(fmt.Sprintf(format, args...))))
 }
 
 func (p *Program) root() *cobra.Command {
@@ -106,6 +117,11 @@ func (e usageError) Unwrap() error { return e.error }
 type exitWith int
 
 func (e exitWith) Error() string { return fmt.Sprintf("exit %d", int(e)) }
+
+func isExit(err error) bool {
+	_, ok := errors.AsType[exitWith](err)
+	return ok
+}
 
 // exitCode maps an error to the exit code; quiet says that nothing needs printing.
 func exitCode(err error) (code int, quiet bool) {

@@ -7,25 +7,31 @@ import (
 	"fmt"
 	"iter"
 	"os"
+	"slices"
+	"sync"
 	"syscall"
+	"time"
 
 	"github.com/musterhq/muster"
 	"github.com/musterhq/muster/rollup"
 	"github.com/musterhq/muster/sink"
 )
 
+// flushEvery is how long a program that reads results waits for one, however slow the job.
+const flushEvery = 200 * time.Millisecond
+
 // report is what a run shows on standard output: lines while it runs, groups at its end.
 type report struct {
 	p      *Program
 	flags  *outputFlags
-	spec   *muster.JobSpec
-	list   muster.List
+	mu     sync.Mutex // guards out and what writes to it
 	out    *bufio.Writer
 	direct bool // a person is watching: every batch is shown at once
 	colors sink.Colorizer
 	sinks  sink.Tee
 	jsonl  *sink.JSONL // among sinks, when there is one
 	groups *grouping
+	causes *causes // nil where they are not told
 }
 
 func newReport(s *session) (*report, error) {
@@ -35,11 +41,14 @@ func newReport(s *session) (*report, error) {
 	}
 	r := &report{
 		colors: colors,
-		p:      s.p, flags: &s.req.output, spec: &s.spec, list: s.list,
+		p:      s.p, flags: &s.req.output,
 		out: bufio.NewWriterSize(s.out, 64<<10), direct: isTerminal(s.p.Out),
 	}
 	if r.groups, err = newGrouping(r.flags, r.flags.keys(), s.list, &s.spec.Action); err != nil {
 		return nil, err
+	}
+	if r.flags.explains() {
+		r.causes = &causes{}
 	}
 	return r, r.addSinks(&s.job)
 }
@@ -75,7 +84,9 @@ func fieldNames(a *muster.Action) []string {
 
 // write shows one batch and adds it to the groups.
 func (r *report) write(ctx context.Context, batch []muster.Result) error {
-	r.groups.add(batch)
+	r.count(batch)
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if err := r.sinks.Write(ctx, batch); err != nil {
 		return err
 	}
@@ -85,11 +96,37 @@ func (r *report) write(ctx context.Context, batch []muster.Result) error {
 	return nil
 }
 
+// keepFlushed hands on what waits in the buffer until ctx ends. An error is that of the next write.
+func (r *report) keepFlushed(ctx context.Context) {
+	if r.direct {
+		return
+	}
+	ticker := time.NewTicker(flushEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			r.mu.Lock()
+			r.out.Flush()
+			r.mu.Unlock()
+		}
+	}
+}
+
 // count adds a batch to the groups after the output has broken.
-func (r *report) count(batch []muster.Result) { r.groups.add(batch) }
+func (r *report) count(batch []muster.Result) {
+	r.groups.add(batch)
+	if r.causes != nil {
+		r.causes.add(batch)
+	}
+}
 
 // finish writes what is known only at the end.
 func (r *report) finish(job *muster.Job) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	errs := []error{r.sum(job), r.sinks.Close(), r.flush()}
 	return errors.Join(errs...)
 }
@@ -139,6 +176,9 @@ func newGrouping(f *outputFlags, keys []string, list muster.List, a *muster.Acti
 		by, err := rollup.ParseBy(key)
 		if err != nil {
 			return nil, usageError{err}
+		}
+		if name := by.Field(); name != "" && !slices.Contains(g.fields, name) {
+			return nil, usageError{fmt.Errorf("group by %q: there is no such key, and no --extract %[1]s=RULE", name)}
 		}
 		g.tables = append(g.tables, &rollup.Table{By: by, Masks: masks})
 		g.targets = g.targets || by.NeedsTarget() || masks&rollup.MaskName != 0

@@ -128,7 +128,7 @@ func (p *Program) runList(ctx context.Context, r *request, spec muster.JobSpec, 
 	}
 	defer work.Close()
 	if r.plan.dryRun {
-		return p.dryRun(work, list, &spec)
+		return p.dryRun(work, list)
 	}
 	if r.plan.check {
 		if err := p.checkAll(ctx, work, list); err != nil {

@@ -64,7 +64,7 @@ func (p *Program) storeConfig() store.Config {
 }
 
 // openStore opens the user's store and closes the runs whose process has died. One that cannot
-// be closed now is left to a later command.
+// be closed is told, and left to a later command.
 func (p *Program) openStore(ctx context.Context) (*store.Store, error) {
 	st, err := store.Open(ctx, p.storeConfig())
 	if err != nil {
@@ -75,7 +75,7 @@ func (p *Program) openStore(ctx context.Context) (*store.Store, error) {
 		fmt.Fprintf(p.Err, "muster: run %s was interrupted; closed: %s\n", j.ID, j.Ledger.String())
 	}
 	if err != nil {
-		fmt.Fprintf(p.Err, "muster: interrupted runs could not be closed: %v\n", err)
+		p.warn("interrupted runs could not be closed: %v", err)
 	}
 	return st, nil
 }

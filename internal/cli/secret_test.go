@@ -35,11 +35,11 @@ func TestCommandLineHidesSecrets(t *testing.T) {
 func TestCommandLineKeepsTheRest(t *testing.T) {
 	t.Parallel()
 	for want, args := range map[string][]string{
-		`-H 'Authorization: {{secret "env:T"}}'`:        {"-H", `Authorization: {{secret "env:T"}}`},
-		"-H 'X-Rack: r1' -H 'Accept: text/plain'":       {"-H", "X-Rack: r1", "-H", "Accept: text/plain"},
-		"-u admin:env:PW --token=env:TOKEN":             {"-u", "admin:env:PW", "--token=env:TOKEN"},
-		"-w '@all,http://web[1-9]/a@b'":                 {"-w", "@all,http://web[1-9]/a@b"},
-		`--cookie 'sid={{secret "file:/x"}}' GET`:       {"--cookie", `sid={{secret "file:/x"}}`, "GET"},
+		`-H 'Authorization: {{secret "env:T"}}'`:  {"-H", `Authorization: {{secret "env:T"}}`},
+		"-H 'X-Rack: r1' -H 'Accept: text/plain'": {"-H", "X-Rack: r1", "-H", "Accept: text/plain"},
+		"-u admin:env:PW --token=env:TOKEN":       {"-u", "admin:env:PW", "--token=env:TOKEN"},
+		"-w '@all,http://web[1-9]/a@b'":           {"-w", "@all,http://web[1-9]/a@b"},
+		`--cookie 'sid={{secret "file:/x"}}' GET`: {"--cookie", `sid={{secret "file:/x"}}`, "GET"},
 	} {
 		if got := commandLine(args); got != want {
 			t.Errorf("%q is kept as %s, want %s", args, got, want)

@@ -52,14 +52,14 @@ func (s *session) run(ctx context.Context) error {
 	s.notices = make(chan string, 2)
 	s.job = newJob(s.spec, s.list, commandLine(s.p.args), time.Now())
 	s.job.Duplicates = s.duplicates
+	var err error
+	if s.report, err = newReport(s); err != nil { // before there is a record that it would leave behind
+		return err
+	}
 	if err := s.open(ctx); err != nil {
 		return err
 	}
 	defer s.close()
-	var err error
-	if s.report, err = newReport(s); err != nil {
-		return err
-	}
 	s.engine = s.work.Start(s.list, s.reserve())
 	s.bar = progress{out: s.err, tty: isTerminal(s.p.Err), width: terminalWidth(s.p.Err)}
 	release := s.p.interrupts(ctx, func(sig os.Signal) {
@@ -128,6 +128,7 @@ func (s *session) attend(ctx context.Context) (stop func()) {
 	ctx, end := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
 	wg.Go(func() { s.watch(ctx) })
+	wg.Go(func() { s.report.keepFlushed(ctx) })
 	if isTerminal(s.p.In) && s.bar.tty {
 		wg.Go(func() { watchEnter(ctx, s.printState) })
 	}
@@ -208,6 +209,9 @@ func (s *session) notify(text string) {
 // finish reports the end: what is known only now, the account, the exit code.
 func (s *session) finish(writeErr error, stored bool) error {
 	err := s.report.finish(&s.job)
+	if s.report.causes != nil {
+		s.explain()
+	}
 	s.account()
 	switch {
 	case s.interrupted.Load():
@@ -225,10 +229,21 @@ func (s *session) finish(writeErr error, stored bool) error {
 	return nil
 }
 
+// explain says what went wrong, on lines that fit a terminal.
+func (s *session) explain() {
+	width := 0
+	if s.bar.tty {
+		width = s.bar.width
+	}
+	s.report.causes.print(s.err, s.list, width)
+}
+
 // account prints the last line of standard error: the ledger.
 func (s *session) account() {
 	d := s.job.Finished.Sub(s.job.Started)
-	rate := float64(s.job.Ledger.Targets) / max(d.Seconds(), 1e-3)
+	l := &s.job.Ledger
+	attempted := l.Ended() - l.Count(muster.NotAttempted) - l.Count(muster.Invalid) - l.Count(muster.Denied)
+	rate := float64(attempted) / max(d.Seconds(), 1e-3)
 	if s.job.Why != "" {
 		fmt.Fprintf(s.err, "stopped: %s\n", s.job.Why)
 	}

@@ -10,15 +10,24 @@ import (
 	"golang.org/x/term"
 )
 
+// fileOf returns the file that a reader or writer is, if it is one.
+func fileOf(v any) (*os.File, bool) {
+	if o, ok := v.(*output); ok {
+		v = o.w
+	}
+	f, ok := v.(*os.File)
+	return f, ok
+}
+
 // isTerminal reports whether v, a reader or writer, is a terminal.
 func isTerminal(v any) bool {
-	f, ok := v.(*os.File)
+	f, ok := fileOf(v)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // terminalWidth returns the width of the terminal v, or 80 where it has none to tell.
 func terminalWidth(v any) int {
-	if f, ok := v.(*os.File); ok {
+	if f, ok := fileOf(v); ok {
 		if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
 			return w
 		}
