@@ -2,6 +2,7 @@ package probe
 
 import (
 	"errors"
+	"net/netip"
 	"os"
 	"syscall"
 	"time"
@@ -10,71 +11,98 @@ import (
 	"github.com/musterhq/muster/dial"
 )
 
-// flight is one exchange in an event loop. It is reused.
+// flight is one exchange in an event loop, or the idle connection that one has left. It is reused.
 type flight struct {
 	slot    int32
 	fd      int // -1 while unused
+	addr    netip.AddrPort
 	phase   dial.Phase
 	watched bool // on the epoll instance
-	edge    bool // edge-triggered: what is left unread is not announced again
+	reused  bool // over a connection that was kept
+	last    bool // the connection cannot carry another exchange, whatever the answer says
+	idle    bool
+	keptIn  uint32 // the turn in which it became idle
+	near    idleLink
 	t       muster.Target
 	r       muster.Result
 	resp    response
 	out     []byte        // what of the request was not taken yet
 	began   time.Duration // of the attempt, on the loop's clock
+	opened  time.Duration
 	written time.Duration
 	whole   link // in the timeline of attempts
 	part    link // in the timeline of the current phase
 }
 
-// bothEdges asks for a socket's changes, not its state.
+// bothEdges asks for a socket's changes, not its state: it is registered once, and what is left unread is not
+// announced again.
 const bothEdges = syscall.EPOLLIN | syscall.EPOLLOUT | syscall.EPOLLRDHUP | 1<<31 // EPOLLET
 
-// start begins the exchange with t, which a local resource has kept waiting since the given time, zero for not
-// at all: waiting is no part of the attempt. It returns false when t was parked.
-func (l *eventLoop) start(t muster.Target, since time.Time) bool {
+// start begins the exchange of w. It returns false when it was parked.
+func (l *eventLoop) start(w parked) bool {
 	r := muster.Result{Started: time.Now()}
-	if since.IsZero() {
-		since = r.Started
+	if w.again {
+		r.Started = w.since
 	}
-	if d := l.p.build(&l.req, &t, false); d != nil {
+	if d := l.p.build(&l.req, &w.t, false); d != nil {
 		d.result(&r)
-		l.report(t, r)
+		l.report(w.t, r)
 		return true
 	}
 	ap, ok, err := l.p.env.Dialer.ResolveCached(l.req.host, l.req.addr, l.req.port)
 	if !ok {
-		l.detour(t)
+		l.detour(w.t)
 		return true
 	}
-	var fd int
-	connected := false
-	if err == nil {
-		r.Address = ap
-		fd, connected, err = l.p.env.Dialer.Open(ap)
+	if err != nil {
+		return l.refused(w, r, err)
+	}
+	r.Address = ap
+	if !w.again && l.reuse(w.t, r) {
+		return true
+	}
+	return l.open(w, r)
+}
+
+// open begins the exchange of w over a fresh connection. It returns false when it was parked.
+func (l *eventLoop) open(w parked, r muster.Result) bool {
+	fd, connected, err := l.p.env.Dialer.Open(r.Address)
+	if err != nil {
+		failIn(&r, err, dial.PhaseConnect)
+		if isStarved(&r) && l.dropOldest() {
+			fd, connected, err = l.p.env.Dialer.Open(r.Address)
+		}
 	}
 	if err != nil {
-		return l.refused(parked{t, since}, r, err)
+		return l.refused(w, r, err)
 	}
-	f := l.newFlight(t, r, fd)
+	f := l.newFlight(fd)
+	l.begin(f, w.t, r)
+	if f.opened = f.began; w.again {
+		f.opened = l.now()
+	}
 	if !connected {
 		f.phase = dial.PhaseConnect
 		l.connecting.add(l, f)
-		// Edge-triggered for both, the socket need not be registered again once it is connected.
-		f.edge = true
-		l.watch(f, bothEdges)
+		l.watch(f)
 		return true
 	}
-	f.r.Timings.Connect = l.now() - f.began
+	f.r.Timings.Connect = l.now() - f.opened
 	l.write(f)
 	return true
 }
 
+// isStarved reports whether a local resource was lacking that may come back.
+func isStarved(r *muster.Result) bool { return r.Failure == muster.FailLocal && r.Transient }
+
 // refused reports a target whose socket could not be opened, or parks it while waiting may help.
 func (l *eventLoop) refused(w parked, r muster.Result, err error) bool {
+	r = muster.Result{Started: r.Started, Address: r.Address}
 	failIn(&r, err, dial.PhaseConnect)
-	starved := r.Failure == muster.FailLocal && r.Transient
-	if starved && time.Since(w.since) < min(l.p.env.ConnectTimeout, l.p.env.Timeout) {
+	if w.since.IsZero() {
+		w.since = r.Started
+	}
+	if isStarved(&r) && time.Since(w.since) < min(l.p.env.ConnectTimeout, l.p.env.Timeout) {
 		l.parked = append(l.parked, w)
 		l.retryAt = l.now() + parkedPause
 		return false
@@ -101,7 +129,8 @@ func (l *eventLoop) detour(t muster.Target) {
 	})
 }
 
-func (l *eventLoop) newFlight(t muster.Target, r muster.Result, fd int) *flight {
+// newFlight returns an unused flight for the socket.
+func (l *eventLoop) newFlight(fd int) *flight {
 	var f *flight
 	if n := len(l.free); n > 0 {
 		f = l.free[n-1]
@@ -110,20 +139,25 @@ func (l *eventLoop) newFlight(t muster.Target, r muster.Result, fd int) *flight 
 		f = &flight{slot: int32(len(l.flights))}
 		l.flights = append(l.flights, f)
 	}
-	f.fd, f.phase, f.watched, f.edge, f.t, f.r, f.out = fd, dial.PhaseExchange, false, false, t, r, nil
-	f.began = r.Started.Sub(l.born)
-	f.resp.reset(l.p.response)
-	l.total.add(l, f)
+	f.fd, f.watched, f.reused, f.last = fd, false, false, false
 	return f
 }
 
-// watch asks for the events of f's socket.
-func (l *eventLoop) watch(f *flight, events uint32) {
+// begin makes f the exchange with t.
+func (l *eventLoop) begin(f *flight, t muster.Target, r muster.Result) {
+	f.phase, f.addr, f.t, f.r, f.out = dial.PhaseExchange, r.Address, t, r, nil
+	f.began = r.Started.Sub(l.born)
+	f.resp.reset(l.p.response)
+	l.total.add(l, f)
+}
+
+// watch asks for the changes of f's socket; once more, it has what is left announced.
+func (l *eventLoop) watch(f *flight) {
 	op := syscall.EPOLL_CTL_ADD
 	if f.watched {
 		op = syscall.EPOLL_CTL_MOD
 	}
-	ev := syscall.EpollEvent{Events: events, Fd: f.slot}
+	ev := syscall.EpollEvent{Events: bothEdges, Fd: f.slot}
 	if no := rawEpollCtl(l.ep, op, f.fd, &ev); no != 0 {
 		l.failed(f, os.NewSyscallError("epoll_ctl", no))
 		return
@@ -138,7 +172,7 @@ func (l *eventLoop) connected(f *flight) {
 		return
 	}
 	l.connecting.remove(f)
-	f.r.Timings.Connect = l.now() - f.began
+	f.r.Timings.Connect = l.now() - f.opened
 	if err != nil {
 		failIn(&f.r, err, dial.PhaseConnect)
 		l.end(f)
@@ -159,6 +193,7 @@ func (l *eventLoop) write(f *flight) {
 	n, no := rawSend(f.fd, l.req.raw)
 	f.written = l.now()
 	if no != 0 && no != syscall.EAGAIN {
+		f.last = true
 		// A server that refuses early may have answered before it closed.
 		if !l.read(f, true) {
 			l.failed(f, os.NewSyscallError("write", no))
@@ -171,12 +206,8 @@ func (l *eventLoop) write(f *flight) {
 	} else {
 		l.awaitHead(f)
 	}
-	switch {
-	case f.edge:
-	case len(f.out) > 0:
-		l.watch(f, syscall.EPOLLIN|syscall.EPOLLOUT)
-	default:
-		l.watch(f, syscall.EPOLLIN)
+	if !f.watched {
+		l.watch(f)
 	}
 }
 
@@ -192,16 +223,11 @@ func (l *eventLoop) writeRest(f *flight) {
 	f.r.Sent = true
 	f.written = l.now()
 	if f.out = f.out[n:]; len(f.out) > 0 {
-		if f.edge {
-			l.watch(f, bothEdges)
-		}
+		l.watch(f)
 		return
 	}
 	f.out = nil
 	l.awaitHead(f)
-	if !f.edge {
-		l.watch(f, syscall.EPOLLIN)
-	}
 }
 
 // awaitHead starts the wait for the header, now that the request is written.
@@ -212,7 +238,7 @@ func (l *eventLoop) awaitHead(f *flight) {
 }
 
 // read takes what has arrived and reports whether the exchange is over. ended says that the peer's direction has,
-// which is not announced again behind an edge.
+// which is not announced again.
 func (l *eventLoop) read(f *flight, ended bool) bool {
 	for range readsInRow {
 		n, no := rawRead(f.fd, l.buf)
@@ -225,28 +251,30 @@ func (l *eventLoop) read(f *flight, ended bool) bool {
 			if err := f.resp.eof(); err != nil {
 				return l.failed(f, err)
 			}
+			f.last = true
 			return l.answered(f)
 		}
 		if f.r.Timings.FirstByte == 0 {
 			f.r.Timings.FirstByte = max(l.now()-f.written, 1)
 		}
 		head := f.resp.state == inHead
-		if _, err := f.resp.feed(l.buf[:n]); err != nil {
+		used, err := f.resp.feed(l.buf[:n])
+		if err != nil {
 			return l.failed(f, err)
 		}
 		if f.resp.state == done {
+			// What follows the answer, seen or not, is no answer to the next request.
+			f.last = f.last || ended || used < n || n == len(l.buf)
 			return l.answered(f)
 		}
 		if head && f.resp.state != inHead {
 			l.inBody(f)
 		}
-		if n < len(l.buf) && !(f.edge && ended) {
+		if n < len(l.buf) && !ended {
 			return false // all that had come, and what comes next is announced
 		}
 	}
-	if f.edge {
-		l.watch(f, bothEdges) // announces what is left
-	}
+	l.watch(f)
 	return false
 }
 
@@ -260,7 +288,11 @@ func (l *eventLoop) inBody(f *flight) {
 
 func (l *eventLoop) answered(f *flight) bool {
 	l.p.answered(&f.r, f.resp.takeAnswer())
-	return l.end(f)
+	l.account(f)
+	if !l.keep(f) {
+		l.hangUp(f)
+	}
+	return true
 }
 
 // failed ends f with err. A deadline's is that of the phase it passed in.
@@ -270,23 +302,42 @@ func (l *eventLoop) failed(f *flight, err error) bool {
 		phase = f.phase
 	}
 	failIn(&f.r, err, phase)
+	if l.stale(f) {
+		l.again(f)
+		return true
+	}
 	return l.end(f)
 }
 
-// end closes f's socket and reports its result. It returns true.
+// end reports f's result and closes its socket. It returns true.
 func (l *eventLoop) end(f *flight) bool {
-	l.p.env.Dialer.Close(f.fd)
+	l.account(f)
+	l.hangUp(f)
+	return true
+}
+
+// account reports f's result.
+func (l *eventLoop) account(f *flight) {
 	f.r.Timings.Total = l.now() - f.began
-	f.fd, f.out = -1, nil
-	l.total.remove(f)
-	for _, tl := range []*timeline{&l.connecting, &l.waiting, &l.receiving} {
-		tl.remove(f)
-	}
-	l.free = append(l.free, f)
+	l.leave(f)
 	l.flying--
-	l.freed = true
 	l.feed.Done(f.t, f.r)
 	f.t, f.r = muster.Target{}, muster.Result{}
 	f.resp.kept = nil
-	return true
+}
+
+// leave takes f out of the timelines of exchanges.
+func (l *eventLoop) leave(f *flight) {
+	l.total.remove(f)
+	for _, tl := range [...]*timeline{&l.connecting, &l.waiting, &l.receiving} {
+		tl.remove(f)
+	}
+}
+
+// hangUp closes f's socket.
+func (l *eventLoop) hangUp(f *flight) {
+	l.p.env.Dialer.Close(f.fd)
+	f.fd, f.out = -1, nil
+	l.free = append(l.free, f)
+	l.freed = true
 }

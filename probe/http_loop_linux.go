@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -27,10 +28,10 @@ const (
 
 var _ muster.BatchProber = (*httpProber)(nil)
 
-// Batchable reports whether the exchange with t is plain HTTP/1.1 over a connection of its own, to an
-// address that is known without waiting.
+// Batchable reports whether the exchange with t is plain HTTP/1.1 to an address that is known without
+// waiting. Of kept connections there are few addresses, and so few lookups for a loop to wait for aside.
 func (p *httpProber) Batchable(t muster.Target) bool {
-	if !p.lean || p.idle != nil || len(p.tail) > maxBatchBody || !p.url.isPath && p.url.text != nil {
+	if !p.lean || len(p.tail) > maxBatchBody || !p.url.isPath && p.url.text != nil {
 		return false
 	}
 	u := &p.url.static
@@ -52,8 +53,11 @@ func (p *httpProber) Batchable(t muster.Target) bool {
 	if addr.IsValid() {
 		return true
 	}
+	if !isASCII(host) {
+		return false
+	}
 	_, ok, _ := p.env.Dialer.ResolveCached(host, addr, max(port, 1))
-	return ok && isASCII(host)
+	return ok || p.idle != nil
 }
 
 // ProbeBatch drives the targets of f over one epoll instance, on the calling goroutine. It reports
@@ -114,11 +118,15 @@ type eventLoop struct {
 	flying   int
 	parked   []parked
 	retryAt  time.Duration
-	freed    bool // a socket was closed since parked targets were tried
-	moreWork bool // the feed may have more right now
-	over     bool // the feed has no more
+	freed    bool   // a socket was closed since parked targets were tried
+	turn     uint32 // counts how often the sockets were asked
+	moreWork bool   // the feed may have more right now
+	over     bool   // the feed has no more
 
 	total, connecting, waiting, receiving timeline
+
+	idle   map[netip.AddrPort]*flight // the one used last of each address
+	idling timeline
 
 	req    request
 	buf    []byte
@@ -131,10 +139,11 @@ type eventLoop struct {
 	away     sync.WaitGroup
 }
 
-// parked is a target that waits for a local resource.
+// parked is a target that waits for a local resource. Waiting is no part of the attempt.
 type parked struct {
 	t     muster.Target
-	since time.Time
+	since time.Time // zero if it has not waited
+	again bool      // its kept connection was stale: the attempt began at since, and goes on over a fresh one
 }
 
 // detourDone is the end of an exchange that left the loop for a goroutine.
@@ -160,6 +169,8 @@ func newEventLoop(ctx context.Context, p *httpProber, f muster.Feed) (*eventLoop
 		connecting: timeline{after: p.env.ConnectTimeout, step: true},
 		waiting:    timeline{after: time.Duration(p.spec.HeaderTimeout), step: true},
 		receiving:  timeline{after: time.Duration(p.spec.BodyTimeout), step: true},
+		idling:     timeline{after: idleFor, step: true},
+		idle:       map[netip.AddrPort]*flight{},
 	}
 	ev := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: -1}
 	if err := syscall.EpollCtl(ep, syscall.EPOLL_CTL_ADD, l.wakeFD, &ev); err != nil {
@@ -170,6 +181,8 @@ func newEventLoop(ctx context.Context, p *httpProber, f muster.Feed) (*eventLoop
 }
 
 func (l *eventLoop) close() {
+	for l.dropOldest() {
+	}
 	l.away.Wait()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -205,6 +218,7 @@ func (l *eventLoop) run() {
 		if l.over && l.flying == 0 {
 			return
 		}
+		l.turn++
 		n := l.wait()
 		for i := range n {
 			l.handle(&l.events[i])
@@ -229,7 +243,7 @@ func (l *eventLoop) admit() {
 			return
 		}
 		l.flying++
-		if !l.start(t, time.Time{}) {
+		if !l.start(parked{t: t}) {
 			return
 		}
 	}
@@ -245,7 +259,7 @@ func (l *eventLoop) unpark() bool {
 	waiting := l.parked
 	l.parked = nil
 	for i, w := range waiting {
-		if !l.start(w.t, w.since) {
+		if !l.start(w) {
 			l.parked = append(l.parked, waiting[i+1:]...)
 			return false
 		}
@@ -277,7 +291,7 @@ func (l *eventLoop) poll() int {
 // sleepMillis returns how long the loop may sleep, rounded up; -1 is for ever.
 func (l *eventLoop) sleepMillis() int {
 	next := time.Duration(-1)
-	for _, tl := range []*timeline{&l.total, &l.connecting, &l.waiting, &l.receiving} {
+	for _, tl := range [...]*timeline{&l.total, &l.connecting, &l.waiting, &l.receiving, &l.idling} {
 		if tl.first != nil && (next < 0 || tl.first.link(tl.step).at < next) {
 			next = tl.first.link(tl.step).at
 		}
@@ -298,14 +312,20 @@ func (l *eventLoop) handle(ev *syscall.EpollEvent) {
 		return
 	}
 	f := l.flights[ev.Fd]
-	if f.fd < 0 {
+	const ended = syscall.EPOLLRDHUP | syscall.EPOLLHUP | syscall.EPOLLERR
+	switch {
+	case f.fd < 0:
 		return // ended earlier in this turn
+	case f.idle:
+		if ev.Events&(syscall.EPOLLIN|ended) != 0 {
+			l.drop(f)
+		}
+		return
 	}
 	if f.phase == dial.PhaseConnect {
 		l.connected(f)
 		return
 	}
-	const ended = syscall.EPOLLRDHUP | syscall.EPOLLHUP | syscall.EPOLLERR
 	if ev.Events&(syscall.EPOLLIN|ended) != 0 && l.read(f, ev.Events&ended != 0) {
 		return
 	}
@@ -332,7 +352,7 @@ func (l *eventLoop) awoken() {
 // abort ends everything in flight because the context has ended.
 func (l *eventLoop) abort() {
 	for _, f := range l.flights {
-		if f.fd >= 0 {
+		if f.fd >= 0 && !f.idle {
 			cancel(l.ctx, &f.r)
 			l.end(f)
 		}

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/musterhq/muster"
@@ -63,26 +64,42 @@ type keptConn struct {
 	since    time.Time // idle since
 }
 
-// idlePool holds idle connections. A nil pool is empty and stays so.
+// idlePool holds the idle connections of attempts on goroutines, and counts those of event loops too. A nil pool is
+// empty and stays so.
 type idlePool struct {
+	limit  int32
+	n      atomic.Int32
 	mu     sync.Mutex
 	byKey  map[connKey][]*keptConn // the most recently used last
-	n      int
-	limit  int
 	closed bool
 }
 
 func newIdlePool(limit int) *idlePool {
-	return &idlePool{byKey: map[connKey][]*keptConn{}, limit: limit}
+	return &idlePool{byKey: map[connKey][]*keptConn{}, limit: int32(limit)}
 }
+
+// claim counts one more idle connection, if it may be.
+func (ip *idlePool) claim() bool {
+	if ip == nil {
+		return false
+	}
+	if ip.n.Add(1) <= ip.limit {
+		return true
+	}
+	ip.n.Add(-1)
+	return false
+}
+
+// unclaim counts one less.
+func (ip *idlePool) unclaim() { ip.n.Add(-1) }
 
 // idleLimit returns how many idle connections p may hold: fresh ones must never wait for their descriptors.
 func idleLimit(p *httpProber) int {
 	if !p.env.ReuseHint {
-		return 1 // 0 would mean no limit to net/http, which keeps none then anyway
+		return 0
 	}
 	n, _ := p.env.Dialer.Headroom(0)
-	return max(min(maxIdleAll, n/2), 1)
+	return min(maxIdleAll, n/2)
 }
 
 // take returns an idle connection that still seems to be alive, or nil.
@@ -112,7 +129,8 @@ func (ip *idlePool) pop(k connKey) *keptConn {
 	}
 	c := cs[len(cs)-1]
 	cs[len(cs)-1] = nil
-	if ip.n--; len(cs) == 1 {
+	ip.unclaim()
+	if len(cs) == 1 {
 		delete(ip.byKey, k)
 	} else {
 		ip.byKey[k] = cs[:len(cs)-1]
@@ -124,10 +142,9 @@ func (ip *idlePool) pop(k connKey) *keptConn {
 func (ip *idlePool) put(c *keptConn) {
 	c.since = time.Now()
 	ip.mu.Lock()
-	keep := !ip.closed && ip.n < ip.limit && len(ip.byKey[c.key]) < maxIdle
+	keep := !ip.closed && len(ip.byKey[c.key]) < maxIdle && ip.claim()
 	if keep {
 		ip.byKey[c.key] = append(ip.byKey[c.key], c)
-		ip.n++
 	}
 	ip.mu.Unlock()
 	if !keep {
@@ -142,7 +159,8 @@ func (ip *idlePool) close() {
 	for _, cs := range ip.byKey {
 		for _, c := range cs {
 			c.raw.Close()
+			ip.unclaim()
 		}
 	}
-	ip.byKey, ip.n = nil, 0
+	ip.byKey = nil
 }

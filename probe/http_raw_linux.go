@@ -28,6 +28,13 @@ func rawSend(fd int, b []byte) (int, syscall.Errno) {
 	return int(n), 0
 }
 
+// quietSocket reports whether an idle connection has neither ended nor received anything.
+func quietSocket(fd int) bool {
+	var b [1]byte
+	_, _, no := syscall.RawSyscall6(syscall.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), 1, syscall.MSG_PEEK, 0, 0)
+	return no == syscall.EAGAIN
+}
+
 func rawEpollCtl(ep, op, fd int, ev *syscall.EpollEvent) syscall.Errno {
 	_, _, no := syscall.RawSyscall6(syscall.SYS_EPOLL_CTL, uintptr(ep), uintptr(op), uintptr(fd), uintptr(unsafe.Pointer(ev)), 0, 0)
 	return no

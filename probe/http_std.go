@@ -36,7 +36,7 @@ func newStdTransport(p *httpProber) *stdTransport {
 		TLSClientConfig:        p.tls.Clone(),
 		DisableKeepAlives:      !p.env.ReuseHint || p.env.Repeat == muster.RepeatNever,
 		DisableCompression:     true,
-		MaxIdleConns:           idleLimit(p),
+		MaxIdleConns:           max(idleLimit(p), 1), // 0 would mean no limit
 		MaxIdleConnsPerHost:    maxIdle,
 		IdleConnTimeout:        idleFor,
 		ResponseHeaderTimeout:  time.Duration(p.spec.HeaderTimeout),

@@ -6,7 +6,7 @@ import (
 )
 
 // timeline holds the flights that share one bound, in the order in which it passes: each joins at
-// the end, since the bound is the same for all.
+// or near the end, since the bound is the same for all.
 type timeline struct {
 	after       time.Duration
 	step        bool // the bound is on a phase, not on the whole attempt
@@ -28,20 +28,28 @@ func (f *flight) link(step bool) *link {
 	return &f.whole
 }
 
-// add puts f at the end.
+// add puts f at the end, or before those that began after it.
 func (tl *timeline) add(l *eventLoop, f *flight) {
 	from := f.began
 	if tl.step {
 		from = l.now()
 	}
-	n := f.link(tl.step)
-	*n = link{in: tl, prev: tl.last, at: from + tl.after}
-	if tl.last == nil {
+	at := from + tl.after
+	prev, next := tl.last, (*flight)(nil)
+	for prev != nil && prev.link(tl.step).at > at {
+		prev, next = prev.link(tl.step).prev, prev
+	}
+	*f.link(tl.step) = link{in: tl, prev: prev, next: next, at: at}
+	if prev == nil {
 		tl.first = f
 	} else {
-		tl.last.link(tl.step).next = f
+		prev.link(tl.step).next = f
 	}
-	tl.last = f
+	if next == nil {
+		tl.last = f
+	} else {
+		next.link(tl.step).prev = f
+	}
 }
 
 // remove takes f out, when it is in.
@@ -66,9 +74,12 @@ func (tl *timeline) remove(f *flight) {
 // expire ends the flights whose time is up.
 func (l *eventLoop) expire() {
 	now := l.now()
-	for _, tl := range []*timeline{&l.total, &l.connecting, &l.waiting, &l.receiving} {
+	for _, tl := range [...]*timeline{&l.total, &l.connecting, &l.waiting, &l.receiving} {
 		for tl.first != nil && tl.first.link(tl.step).at <= now {
 			l.failed(tl.first, os.ErrDeadlineExceeded)
 		}
+	}
+	for l.idling.first != nil && l.idling.first.part.at <= now {
+		l.dropOldest()
 	}
 }

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"testing"
 
 	"github.com/musterhq/muster"
 )
@@ -61,6 +62,28 @@ func probeLoop(ctx context.Context, p *httpProber, t muster.Target) muster.Resul
 		return muster.Result{Reason: "not reported once"}
 	}
 	return f.results[0]
+}
+
+// loopAskers drive one request after the other through one event loop, which sleeps in between.
+func loopAskers() []asker {
+	return []asker{{"loop", func(t testing.TB, p *httpProber) func(muster.Target) muster.Result {
+		f, ended := newSlowFeed(), make(chan bool)
+		go func() {
+			p.ProbeBatch(t.Context(), f)
+			close(ended)
+		}()
+		t.Cleanup(func() {
+			f.offer(nil)
+			<-ended
+		})
+		return func(target muster.Target) muster.Result {
+			if !p.Batchable(target) {
+				t.Error("not batchable")
+			}
+			f.offer(&target)
+			return <-f.done
+		}
+	}}}
 }
 
 func loopPaths() []path { return []path{{"loop", func(*HTTP) {}, probeLoop}} }

@@ -164,7 +164,7 @@ func TestBatchWake(t *testing.T) {
 	t.Parallel()
 	port := startFleet(t, "ok")
 	p := compile(t, HTTP{}, Env{})
-	f := &slowFeed{ready: make(chan bool, 1), done: make(chan muster.Result)}
+	f := newSlowFeed()
 	ended := make(chan bool)
 	go func() {
 		p.ProbeBatch(t.Context(), f)
@@ -181,13 +181,14 @@ func TestBatchWake(t *testing.T) {
 }
 
 type slowFeed struct {
-	mu    sync.Mutex
-	next  *muster.Target
-	over  bool
-	wake  func()
-	ready chan bool
-	done  chan muster.Result
+	mu   sync.Mutex
+	next *muster.Target
+	over bool
+	wake func()
+	done chan muster.Result
 }
+
+func newSlowFeed() *slowFeed { return &slowFeed{done: make(chan muster.Result, 1)} }
 
 func (f *slowFeed) offer(t *muster.Target) {
 	f.mu.Lock()
@@ -282,7 +283,10 @@ func TestBatchable(t *testing.T) {
 		{"http url", HTTP{URL: "http://127.0.0.1/"}, Env{}, secure, true},
 		{"url template", HTTP{URL: "http://{{.host}}/"}, Env{}, lit, false},
 		{"name not looked up", HTTP{}, Env{}, muster.Target{Host: "a.invalid"}, false},
-		{"reuse", HTTP{}, Env{ReuseHint: true}, lit, false},
+		{"reuse", HTTP{}, Env{ReuseHint: true}, lit, true},
+		{"reuse, name not looked up", HTTP{}, Env{ReuseHint: true}, muster.Target{Host: "a.invalid"}, true},
+		{"reuse, name not ASCII", HTTP{}, Env{ReuseHint: true}, muster.Target{Host: "ä.invalid"}, false},
+		{"reuse, https", HTTP{}, Env{ReuseHint: true}, secure, false},
 		{"redirects", HTTP{Follow: 1}, Env{}, lit, false},
 		{"proxy", HTTP{Proxy: "http://127.0.0.1:1"}, Env{}, lit, false},
 		{"http/2", HTTP{HTTP2: HTTP2Auto}, Env{}, lit, false},
