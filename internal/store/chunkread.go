@@ -173,6 +173,9 @@ func (c *listChunk) mapping(ref uint64) (map[string]string, error) {
 	}
 	in := scanner{b: c.mappings[ref]}
 	n := in.count()
+	if n > len(in.b)/2 { // a key and a length each
+		return nil, errCorrupt
+	}
 	m := make(map[string]string, n)
 	for range n {
 		key := in.uint()
@@ -180,6 +183,9 @@ func (c *listChunk) mapping(ref uint64) (map[string]string, error) {
 			return nil, errCorrupt
 		}
 		m[c.texts[key]] = string(in.text())
+		if in.bad {
+			return nil, errCorrupt
+		}
 	}
-	return m, in.err()
+	return m, nil
 }

@@ -229,6 +229,10 @@ func (o *openSegment) readRows(cols *[numColumns][]byte) bool {
 			return false
 		}
 		w.fieldAt = len(cols[colFieldValue]) - len(in[colFieldValue].b)
+		// A value takes a byte at least; a shape that asks for more than there is must not be walked, row after row.
+		if len(o.shapes[w.fields]) > len(in[colFieldValue].b) || len(o.shapes[w.header]) > len(in[colHeadValue].b) {
+			return false
+		}
 		for range o.shapes[w.fields] {
 			skipValue(&in[colFieldValue])
 		}

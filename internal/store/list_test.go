@@ -76,14 +76,14 @@ func TestChunkRoundTrip(t *testing.T) {
 func FuzzChunk(f *testing.F) {
 	p := newPacker()
 	e := chunkEncoder{p: p}
-	for i := range 40 {
+	for i := range chunkRestart + 2 {
 		t := muster.Target{ID: fmt.Sprintf("web%d", i), Host: fmt.Sprintf("web%d", i), Port: 80, Path: "/x", Labels: map[string]string{"dc": "a"}}
 		e.add(&t, nil)
 	}
 	e.add(&muster.Target{ID: "x"}, errors.New("bad row"))
 	f.Add(must(p.unpack(e.seal())))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		c, err := p.openChunk(p.pack(nil, raw))
+		c, err := p.openChunk(unpacked(raw))
 		if err != nil {
 			return
 		}

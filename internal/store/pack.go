@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 
@@ -17,6 +18,12 @@ const (
 	maxUnpacked = 1 << 30
 	// maxRatio is the best that zstd can do: a block of 128 KiB in four bytes.
 	maxRatio = 1 << 15
+
+	// minUnpack, or the packed length times usualRatio, is what unpacking allocates at first; growth is
+	// by how much it tries again.
+	minUnpack  = 64 << 10
+	usualRatio = 16
+	growth     = 8
 )
 
 // packer compresses values. It is safe for concurrent use; the zero value is not usable.
@@ -89,12 +96,17 @@ func (p *packer) unzstd(b []byte, n int) ([]byte, error) {
 		return nil, v.(error)
 	}
 	defer p.decoders.Put(d)
-	raw, err := d.DecodeAll(b, make([]byte, 0, n))
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errCorrupt, err)
+	// A length is believed step by step: a damaged one must not cost the memory that it names.
+	for size := min(n, max(minUnpack, len(b)*usualRatio)); ; size = min(n, size*growth) {
+		raw, err := d.DecodeAll(b, make([]byte, 0, size))
+		switch {
+		case errors.Is(err, zstd.ErrDecoderSizeExceeded) && size < n:
+			continue
+		case err != nil:
+			return nil, fmt.Errorf("%w: %w", errCorrupt, err)
+		case len(raw) != n:
+			return nil, errCorrupt
+		}
+		return raw, nil
 	}
-	if len(raw) != n {
-		return nil, errCorrupt
-	}
-	return raw, nil
 }

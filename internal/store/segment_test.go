@@ -154,11 +154,17 @@ func TestMicrosRoundUp(t *testing.T) {
 	}
 }
 
+// unpacked is raw in the form of pack, without zstd: a fuzzer is to search this package's paths,
+// whose coverage then depends on nothing but the input.
+func unpacked(raw []byte) []byte {
+	return append(appendUint([]byte{packRaw}, uint64(len(raw))), raw...)
+}
+
 // FuzzSegment opens hostile bytes: damage is an error, never a panic or a lot of memory.
 func FuzzSegment(f *testing.F) {
 	p := newPacker()
 	e := newSegmentEncoder(p)
-	for _, n := range []int{1, 30, 200} {
+	for _, n := range []int{1, 3, 20} {
 		for i := range n {
 			r := okResult(i)
 			r.Fields = []muster.Field{{Name: "version", Value: "1.2"}, {Name: "load", Value: 0.5}}
@@ -173,7 +179,7 @@ func FuzzSegment(f *testing.F) {
 	f.Fuzz(func(t *testing.T, head, rest, bodies, refs []byte, packed bool) {
 		s := segment{head: head, rest: rest, bodies: bodies, refs: refs}
 		if !packed {
-			s.head, s.rest = p.pack(nil, head), p.pack(nil, rest)
+			s.head, s.rest = unpacked(head), unpacked(rest)
 		}
 		if rs, err := decodeAll(p, s, nil, 1000); err == nil && len(rs) > segmentRows {
 			t.Fatalf("%d rows", len(rs))
