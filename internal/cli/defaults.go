@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
@@ -38,7 +40,13 @@ func userDir(getenv func(string) string, variable, fallback string) string {
 	if dir := getenv(variable); filepath.IsAbs(dir) {
 		return filepath.Join(dir, "muster")
 	}
-	return filepath.Join(getenv("HOME"), fallback, "muster")
+	home := getenv("HOME")
+	if home == "" {
+		if u, err := user.Current(); err == nil {
+			home = u.HomeDir // cron and env -i say nothing of it
+		}
+	}
+	return filepath.Join(home, fallback, "muster")
 }
 
 // applyDefaults sets the flags that the command line left alone from the defaults file.
@@ -54,6 +62,11 @@ func (p *Program) applyDefaults(cmd *cobra.Command) error {
 	var d defaults
 	if err := yaml.Unmarshal(text, &d); err != nil {
 		return fmt.Errorf("%s: %s", path, yaml.FormatError(err, false, true))
+	}
+	for section := range d {
+		if c, _, err := cmd.Root().Find(strings.Fields(section)); err != nil || commandPath(c) != section {
+			return fmt.Errorf("%s: %s: no such command (see muster --help)", path, section)
+		}
 	}
 	p.defaults = d
 	return p.setFlags(cmd, path)
@@ -99,7 +112,7 @@ func setFlag(flags *pflag.FlagSet, flag *pflag.Flag, value any) error {
 // commandPath is the command's path without the program's name: "run http".
 func commandPath(c *cobra.Command) string {
 	path := c.Name()
-	for c = c.Parent(); c.HasParent(); c = c.Parent() {
+	for c = c.Parent(); c != nil && c.HasParent(); c = c.Parent() {
 		path = c.Name() + " " + path
 	}
 	return path

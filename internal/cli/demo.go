@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -100,6 +101,8 @@ func (p *Program) demoStep(ctx context.Context, state string, args []string) err
 			return state
 		case "MUSTER_CONFIG_DIR":
 			return filepath.Join(state, "config")
+		case "COLUMNS":
+			return strconv.Itoa(terminalWidth(p.Out))
 		}
 		return p.Getenv(name)
 	}

@@ -80,6 +80,9 @@ func (f *planFlags) plan() (muster.Plan, error) {
 		}
 		p.PerGroup = append(p.PerGroup, gc)
 	}
+	if f.v4 && f.v6 {
+		return p, usageError{fmt.Errorf("-4 and -6: choose one, or neither for both")}
+	}
 	if err := p.Validate(); err != nil {
 		return p, usageError{err}
 	}
