@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -116,12 +117,12 @@ func (p *Program) demoStep(ctx context.Context, state string, args []string) err
 
 // shellLine writes arguments so that a shell reads them back.
 func shellLine(args []string) string {
-	line := ""
+	var line strings.Builder
 	for i, a := range args {
 		if i > 0 {
-			line += " "
+			line.WriteString(" ")
 		}
-		line += shellQuote(a)
+		line.WriteString(shellQuote(a))
 	}
-	return line
+	return line.String()
 }

@@ -124,7 +124,7 @@ func expand(ts *testscript.TestScript, _ bool, args []string) {
 func query(ts *testscript.TestScript, neg bool, args []string) {
 	var doc any
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &doc))
-	for _, key := range strings.Split(args[0], ".") {
+	for key := range strings.SplitSeq(args[0], ".") {
 		if list, ok := doc.([]any); ok {
 			i, err := strconv.Atoi(key)
 			ts.Check(err)

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -58,10 +59,11 @@ func strict(cmd *cobra.Command) {
 		if len(given) == 0 {
 			return c.Help()
 		}
-		message := fmt.Sprintf("unknown command %q for %q (see %[2]s --help)", given[0], c.CommandPath())
+		var message strings.Builder
+		fmt.Fprintf(&message, "unknown command %q for %q (see %[2]s --help)", given[0], c.CommandPath())
 		for _, near := range c.SuggestionsFor(given[0]) {
-			message += fmt.Sprintf("; did you mean %s?", near)
+			fmt.Fprintf(&message, "; did you mean %s?", near)
 		}
-		return usageError{fmt.Errorf("%s", message)}
+		return usageError{fmt.Errorf("%s", message.String())}
 	}
 }

@@ -2,6 +2,7 @@ package execute
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/musterhq/muster"
@@ -18,11 +19,11 @@ var failing = map[byte]string{
 // shaky is a fleet in which one address in ten fails.
 func shaky(t testing.TB) *sim.Server {
 	t.Helper()
-	var text string
+	var text strings.Builder
 	for octet, b := range failing {
-		text += fmt.Sprintf("*.*.*.%d=%s\n", octet, b)
+		text.WriteString(fmt.Sprintf("*.*.*.%d=%s\n", octet, b))
 	}
-	return fleet(t, sim.Fleet{Rules: rules(t, text+"*=slow:5ms")})
+	return fleet(t, sim.Fleet{Rules: rules(t, text.String()+"*=slow:5ms")})
 }
 
 // TestErrorBudgetIsExactAtTheFarEnd stops jobs at many budgets over the network, hundreds at once, in
