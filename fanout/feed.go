@@ -11,8 +11,10 @@ import (
 type loop struct {
 	run    *Run
 	gov    *governor
-	ended  bool    // an exchange has ended since the last Flush; the loop's goroutine alone uses it
-	last   verdict // what the last Next was told; likewise
+	ended  bool          // an exchange has ended since the last Flush; the loop's goroutine alone uses it
+	last   verdict       // what the last Next was told; likewise
+	target muster.Target // what Done works on, so that it need not be allocated; likewise
+	result muster.Result
 	notify atomic.Pointer[func()]
 }
 
@@ -39,10 +41,12 @@ func (l *loop) Next() (t muster.Target, ok, more bool) {
 // Done reports the end of one exchange.
 func (l *loop) Done(t muster.Target, res muster.Result) {
 	l.ended = true
-	l.run.complete(l.gov.ctx, &t, &res)
+	l.target, l.result = t, res
+	l.run.complete(l.gov.ctx, &l.target, &l.result)
 	l.run.mu.Lock()
-	l.run.w.done(time.Now(), t, res)
+	l.run.w.done(time.Now(), t, l.result)
 	l.run.mu.Unlock()
+	l.target, l.result = muster.Target{}, muster.Result{}
 }
 
 // Flush lets the others see what this turn of the loop has done. A turn that ended

@@ -15,16 +15,45 @@ const lookAgain = 64
 type parking[T any] struct {
 	n     int
 	full  bool // and has not been left by lookAgain since
-	lots  map[capKey][]T
+	lots  map[capKey]*lot[T]
 	ready []capKey // whose cap had an end since
 	last  capKey   // the one that was parked at last, for the status
 }
 
+// lot is a queue.
+type lot[T any] struct {
+	items []T
+	head  int // of items, those before it have been taken
+}
+
+// push uses the room of what was taken again, before it asks for more.
+func (q *lot[T]) push(v T) {
+	if len(q.items) == cap(q.items) && 2*q.head >= len(q.items) && q.head > 0 {
+		n := copy(q.items, q.items[q.head:])
+		clear(q.items[n:])
+		q.items, q.head = q.items[:n], 0
+	}
+	q.items = append(q.items, v)
+}
+
+func (q *lot[T]) pop() (v T) {
+	v, q.items[q.head] = q.items[q.head], v
+	q.head++
+	return v
+}
+
+func (q *lot[T]) empty() bool { return q == nil || q.head == len(q.items) }
+
 func (p *parking[T]) push(key capKey, v T) {
 	if p.lots == nil {
-		p.lots = map[capKey][]T{}
+		p.lots = map[capKey]*lot[T]{}
 	}
-	p.lots[key] = append(p.lots[key], v)
+	q := p.lots[key]
+	if q == nil {
+		q = &lot[T]{}
+		p.lots[key] = q
+	}
+	q.push(v)
 	p.last = key
 	p.n++
 	p.full = p.full || p.n >= maxParked
@@ -40,12 +69,12 @@ func (p *parking[T]) freed(c *caps, t *muster.Target) {
 	if p.n == 0 {
 		return
 	}
-	if key := hostKey(t); len(p.lots[key]) > 0 {
+	if key := hostKey(t); !p.lots[key].empty() {
 		p.ready = append(p.ready, key)
 	}
 	for i, g := range c.groups {
 		v, ok := t.Labels[g.Label]
-		if key := (capKey{c.kinds[i], v}); ok && len(p.lots[key]) > 0 {
+		if key := (capKey{c.kinds[i], v}); ok && !p.lots[key].empty() {
 			p.ready = append(p.ready, key)
 		}
 	}
@@ -57,15 +86,12 @@ func (p *parking[T]) pop() (key capKey, v T, ok bool) {
 	for len(p.ready) > 0 {
 		key = p.ready[len(p.ready)-1]
 		p.ready = p.ready[:len(p.ready)-1]
-		lot := p.lots[key]
-		if len(lot) == 0 {
+		q := p.lots[key]
+		if q.empty() {
 			continue
 		}
-		v = lot[0]
-		if lot = lot[1:]; len(lot) == 0 {
+		if v = q.pop(); q.empty() {
 			delete(p.lots, key)
-		} else {
-			p.lots[key] = lot
 		}
 		p.left()
 		return key, v, true
@@ -87,9 +113,9 @@ func (p *parking[T]) why() string { return p.last.kind }
 
 // drain empties the parking, yielding what was in it.
 func (p *parking[T]) drain(yield func(T) bool) {
-	for key, lot := range p.lots {
+	for key, q := range p.lots {
 		delete(p.lots, key)
-		for _, v := range lot {
+		for _, v := range q.items[q.head:] {
 			p.left()
 			if !yield(v) {
 				return

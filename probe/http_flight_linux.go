@@ -44,7 +44,8 @@ func (l *eventLoop) start(w parked) bool {
 	if w.again {
 		r.Started = w.since
 	}
-	if d := l.p.build(&l.req, &w.t, false); d != nil {
+	l.target = w.t // on the heap already
+	if d := l.p.build(&l.req, &l.target, false); d != nil {
 		d.result(&r)
 		l.report(w.t, r)
 		return true
@@ -83,7 +84,7 @@ func (l *eventLoop) open(w parked, r muster.Result) bool {
 	}
 	if !connected {
 		f.phase = dial.PhaseConnect
-		l.connecting.add(l, f)
+		l.connecting.add(f, f.opened)
 		l.watch(f)
 		return true
 	}
@@ -147,8 +148,9 @@ func (l *eventLoop) newFlight(fd int) *flight {
 func (l *eventLoop) begin(f *flight, t muster.Target, r muster.Result) {
 	f.phase, f.addr, f.t, f.r, f.out = dial.PhaseExchange, r.Address, t, r, nil
 	f.began = r.Started.Sub(l.born)
+	l.at = max(l.at, f.began)
 	f.resp.reset(l.p.response)
-	l.total.add(l, f)
+	l.total.add(f, f.began)
 }
 
 // watch asks for the changes of f's socket; once more, it has what is left announced.
@@ -165,9 +167,15 @@ func (l *eventLoop) watch(f *flight) {
 	f.watched = true
 }
 
-// connected goes on once the connect of f has ended.
-func (l *eventLoop) connected(f *flight) {
-	pending, err := l.p.env.Dialer.Connected(f.fd, f.r.Address)
+// connected goes on once the connect of f has ended, as the events say.
+func (l *eventLoop) connected(f *flight, events uint32) {
+	var pending bool
+	var err error
+	if events&(syscall.EPOLLOUT|syscall.EPOLLERR|syscall.EPOLLHUP) == syscall.EPOLLOUT {
+		err = l.p.env.Dialer.Established(f.fd, f.r.Address)
+	} else {
+		pending, err = l.p.env.Dialer.Connected(f.fd, f.r.Address)
+	}
 	if pending {
 		return
 	}
@@ -233,7 +241,7 @@ func (l *eventLoop) writeRest(f *flight) {
 // awaitHead starts the wait for the header, now that the request is written.
 func (l *eventLoop) awaitHead(f *flight) {
 	if l.waiting.after > 0 && f.resp.state == inHead {
-		l.waiting.add(l, f)
+		l.waiting.add(f, f.written)
 	}
 }
 
@@ -242,6 +250,7 @@ func (l *eventLoop) awaitHead(f *flight) {
 func (l *eventLoop) read(f *flight, ended bool) bool {
 	for range readsInRow {
 		n, no := rawRead(f.fd, l.buf)
+		at := l.now()
 		switch {
 		case no == syscall.EAGAIN:
 			return false
@@ -255,7 +264,7 @@ func (l *eventLoop) read(f *flight, ended bool) bool {
 			return l.answered(f)
 		}
 		if f.r.Timings.FirstByte == 0 {
-			f.r.Timings.FirstByte = max(l.now()-f.written, 1)
+			f.r.Timings.FirstByte = max(at-f.written, 1)
 		}
 		head := f.resp.state == inHead
 		used, err := f.resp.feed(l.buf[:n])
@@ -282,7 +291,7 @@ func (l *eventLoop) read(f *flight, ended bool) bool {
 func (l *eventLoop) inBody(f *flight) {
 	l.waiting.remove(f)
 	if l.receiving.after > 0 {
-		l.receiving.add(l, f)
+		l.receiving.add(f, l.at)
 	}
 }
 
@@ -316,9 +325,9 @@ func (l *eventLoop) end(f *flight) bool {
 	return true
 }
 
-// account reports f's result.
+// account reports f's result. The clock has been read since the event that ended it.
 func (l *eventLoop) account(f *flight) {
-	f.r.Timings.Total = l.now() - f.began
+	f.r.Timings.Total = l.at - f.began
 	l.leave(f)
 	l.flying--
 	l.feed.Done(f.t, f.r)
@@ -329,8 +338,8 @@ func (l *eventLoop) account(f *flight) {
 // leave takes f out of the timelines of exchanges.
 func (l *eventLoop) leave(f *flight) {
 	l.total.remove(f)
-	for _, tl := range [...]*timeline{&l.connecting, &l.waiting, &l.receiving} {
-		tl.remove(f)
+	if phase := f.part.in; phase != nil {
+		phase.remove(f)
 	}
 }
 

@@ -24,7 +24,7 @@ func (l *eventLoop) keep(f *flight) bool {
 		f.near.below.near.above = f
 	}
 	l.idle[f.addr] = f
-	l.idling.add(l, f)
+	l.idling.add(f, l.at)
 	return true
 }
 

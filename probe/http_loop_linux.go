@@ -111,7 +111,8 @@ type eventLoop struct {
 	ctx  context.Context
 	feed muster.Feed
 	ep   int
-	born time.Time // the loop's clock counts from here
+	born time.Time     // the loop's clock counts from here
+	at   time.Duration // when it was last read
 
 	flights  []*flight // by slot
 	free     []*flight
@@ -128,6 +129,7 @@ type eventLoop struct {
 	idle   map[netip.AddrPort]*flight // the one used last of each address
 	idling timeline
 
+	target muster.Target // the one that is being started
 	req    request
 	buf    []byte
 	events []syscall.EpollEvent
@@ -204,8 +206,11 @@ func (l *eventLoop) wake() {
 	}
 }
 
-// now is the loop's clock.
-func (l *eventLoop) now() time.Duration { return time.Since(l.born) }
+// now reads the loop's clock.
+func (l *eventLoop) now() time.Duration {
+	l.at = time.Since(l.born)
+	return l.at
+}
 
 func (l *eventLoop) run() {
 	for {
@@ -323,7 +328,7 @@ func (l *eventLoop) handle(ev *syscall.EpollEvent) {
 		return
 	}
 	if f.phase == dial.PhaseConnect {
-		l.connected(f)
+		l.connected(f, ev.Events)
 		return
 	}
 	if ev.Events&(syscall.EPOLLIN|ended) != 0 && l.read(f, ev.Events&ended != 0) {
@@ -351,6 +356,7 @@ func (l *eventLoop) awoken() {
 
 // abort ends everything in flight because the context has ended.
 func (l *eventLoop) abort() {
+	l.now()
 	for _, f := range l.flights {
 		if f.fd >= 0 && !f.idle {
 			cancel(l.ctx, &f.r)

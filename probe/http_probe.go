@@ -51,8 +51,8 @@ func (ep *exchangePool) get(p *httpProber) *exchange {
 }
 
 func (ep *exchangePool) put(x *exchange) {
-	if cap(x.req.raw) > maxScratch {
-		x.req.raw = nil
+	if cap(x.req.raw)+cap(x.req.text) > maxScratch {
+		x.req.raw, x.req.text = nil, nil
 	}
 	x.resp.reset(responseConfig{})
 	ep.pool.Put(x)

@@ -19,6 +19,7 @@ type request struct {
 	port  uint16
 	path  string // as sent
 	raw   []byte // the whole request
+	text  []byte // scratch
 }
 
 // defect is what makes one target invalid.
@@ -71,7 +72,7 @@ func (p *httpProber) build(q *request, t *muster.Target, redact bool) *defect {
 func (p *httpProber) locate(q *request, t *muster.Target, redact bool) *defect {
 	u := &p.url.static
 	if p.url.text != nil {
-		parts, d := p.expandURL(t, redact)
+		parts, d := p.expandURL(q, t, redact)
 		if d != nil {
 			return d
 		}
@@ -151,12 +152,12 @@ func (p *httpProber) setScheme(q *request, t *muster.Target) *defect {
 	return nil
 }
 
-func (p *httpProber) expandURL(t *muster.Target, redact bool) (urlParts, *defect) {
-	var buf [512]byte
-	b, err := expand(buf[:0], p.url.text, t, redact)
+func (p *httpProber) expandURL(q *request, t *muster.Target, redact bool) (urlParts, *defect) {
+	b, err := expand(q.text[:0], p.url.text, t, redact)
 	if err != nil {
 		return urlParts{}, expansionDefect(err)
 	}
+	q.text = b
 	if len(b) == 0 {
 		return urlParts{}, nil
 	}

@@ -28,12 +28,8 @@ func (f *flight) link(step bool) *link {
 	return &f.whole
 }
 
-// add puts f at the end, or before those that began after it.
-func (tl *timeline) add(l *eventLoop, f *flight) {
-	from := f.began
-	if tl.step {
-		from = l.now()
-	}
+// add puts f, whose time counts from the given moment, at the end, or before those that began after it.
+func (tl *timeline) add(f *flight, from time.Duration) {
 	at := from + tl.after
 	prev, next := tl.last, (*flight)(nil)
 	for prev != nil && prev.link(tl.step).at > at {
