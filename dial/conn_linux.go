@@ -1,6 +1,7 @@
 package dial
 
 import (
+	"encoding/binary"
 	"errors"
 	"io"
 	"io/fs"
@@ -10,6 +11,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -103,17 +105,21 @@ func (c *conn) localAddrPort() (ap netip.AddrPort) {
 	return ap
 }
 
-// localOf returns the local end of a socket, the zero value when it has none.
+// localOf returns the local end of a socket, the zero value when it has none. Every connect to a loopback address asks
+// for it, which is why it does without the allocations of [unix.Getsockname].
 func localOf(fd int) netip.AddrPort {
-	sa, err := unix.Getsockname(fd)
-	if err != nil {
+	var sa unix.RawSockaddrInet6
+	n := uint32(unsafe.Sizeof(sa))
+	if _, _, no := unix.RawSyscall(unix.SYS_GETSOCKNAME, uintptr(fd), uintptr(unsafe.Pointer(&sa)), uintptr(unsafe.Pointer(&n))); no != 0 {
 		return netip.AddrPort{}
 	}
-	switch sa := sa.(type) {
-	case *unix.SockaddrInet4:
-		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
-	case *unix.SockaddrInet6:
-		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr), uint16(sa.Port))
+	port := (*[2]byte)(unsafe.Pointer(&sa.Port)) // in network order, and at the same place in both families
+	switch sa.Family {
+	case unix.AF_INET:
+		four := (*unix.RawSockaddrInet4)(unsafe.Pointer(&sa))
+		return netip.AddrPortFrom(netip.AddrFrom4(four.Addr), binary.BigEndian.Uint16(port[:]))
+	case unix.AF_INET6:
+		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr), binary.BigEndian.Uint16(port[:]))
 	}
 	return netip.AddrPort{}
 }

@@ -297,6 +297,11 @@ func TestNeverConnectsToItself(t *testing.T) {
 	}
 	var d dial.Dialer
 	port := uint16(sa.(*unix.SockaddrInet4).Port)
-	_, err = d.Connected(fd, netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 9, 9, 9}), port))
+	ap := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 9, 9, 9}), port)
+	_, err = d.Connected(fd, ap)
 	wantFailure(t, err, muster.FailRefused, "connection refused")
+	wantFailure(t, d.Established(fd, ap), muster.FailRefused, "connection refused")
+	if err := d.Established(fd, netip.AddrPortFrom(ap.Addr().Next(), port)); err != nil {
+		t.Errorf("a socket of another address: %v", err)
+	}
 }

@@ -44,15 +44,26 @@ func (d *Dialer) Connected(fd int, ap netip.AddrPort) (pending bool, err error) 
 	if err == unix.EINPROGRESS {
 		return true, nil
 	}
-	if err == nil && selfConnected(ap, func() netip.AddrPort { return localOf(fd) }) {
-		err = unix.ECONNREFUSED
-	}
 	if err == nil {
-		return false, nil
+		return false, d.Established(fd, ap)
 	}
+	return false, d.connectFailed(ap, err)
+}
+
+// Established is Connected for a socket that is writable, and neither in error nor hung up, as epoll says: a connect
+// that is under way or has failed never is. What is left to be found out is whether a loopback socket has met itself.
+func (d *Dialer) Established(fd int, ap netip.AddrPort) error {
+	ap = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	if selfConnected(ap, func() netip.AddrPort { return localOf(fd) }) {
+		return d.connectFailed(ap, unix.ECONNREFUSED)
+	}
+	return nil
+}
+
+func (d *Dialer) connectFailed(ap netip.AddrPort, err error) error {
 	e := Classify(dialError(ap, "connect", err), PhaseConnect)
 	d.state().count(e)
-	return false, e
+	return e
 }
 
 // Close closes a socket of Open and gives its descriptor back to the budget.

@@ -24,5 +24,10 @@ func (d *Dialer) Connected(int, netip.AddrPort) (pending bool, err error) {
 	return false, failed(muster.FailLocal, "event loop", false, errNoBatch)
 }
 
+// Established is for sockets of Open.
+func (d *Dialer) Established(int, netip.AddrPort) error {
+	return failed(muster.FailLocal, "event loop", false, errNoBatch)
+}
+
 // Close is for sockets of Open.
 func (d *Dialer) Close(int) error { return errNoBatch }
