@@ -125,7 +125,7 @@ func TestEach(t *testing.T) {
 	each := stdin("csv", "id,user,NA\na,ann,\n,bob,x\na,ann,\n")
 	f := freeze(t, inventory.Query{Sets: []string{"https://api.example/x"}, Each: &each})
 	got := strings.Join(show(f), "|")
-	want := "https://api.example/x#a; user=ann;|https://api.example/x#2; user=bob; off|https://api.example/x#a; user=ann;"
+	want := "https://api.example/x#a; id=a user=ann;|https://api.example/x#2; user=bob; off|https://api.example/x#a; id=a user=ann;"
 	if got != want {
 		t.Errorf("got %s\nwant %s", got, want)
 	}
