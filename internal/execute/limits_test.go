@@ -112,9 +112,16 @@ func TestSlowReaderIsNamedAndBounded(t *testing.T) {
 	t.Parallel()
 	s := fleet(t, sim.Fleet{Rules: rules(t, "*=oversized:900k")})
 	release := make(chan struct{})
-	var once sync.Once
-	j := begin(t, compiled(t, `{"url":"/"}`, muster.Plan{}, Surroundings{}), frozen(t, "127.41.[0-3].[1-100]:"+s.Port()), func(rs []muster.Result) []muster.Result {
-		once.Do(func() { <-release })
+	take := sync.OnceFunc(func() {
+		select {
+		case <-release:
+		case <-t.Context().Done():
+		}
+	})
+	// What is in flight when the reader is found slow still comes in.
+	w := compiled(t, `{"url":"/"}`, muster.Plan{Fanout: 32}, Surroundings{})
+	j := begin(t, w, frozen(t, "127.41.[0-3].[1-100]:"+s.Port()), func(rs []muster.Result) []muster.Result {
+		take()
 		return rs
 	})
 	st := j.until(t, "the store as the reason", func(s fanout.Status) bool { return s.Reason == "store" && s.InFlight == 0 })
