@@ -44,7 +44,7 @@ var throttles = []throttle{
 	{reason: "target 429/503", fleet: slowly, turn: turnTo("*=slow:20ms+status:503"), least: 32},
 	{reason: "target 429/503", fleet: slowly, turn: turnTo("*=slow:20ms+status:429"), least: 32},
 	{reason: "target timeouts", plan: muster.Plan{Timeout: 400 * millisecond}, fleet: slowly, turn: turnTo("*=hang"), least: 32},
-	{reason: "memory", fleet: "*=slow:20ms+oversized:2M", params: `{"url":"/","body_limit":4194304}`},
+	{reason: "memory", plan: muster.Plan{Timeout: 600_000 * millisecond}, fleet: "*=slow:20ms+oversized:2M", params: `{"url":"/","body_limit":4194304}`},
 	{reason: "paused", fleet: slowly, turn: func(_ *testing.T, _ *sim.Server, j *job) { j.Pause() }},
 	{reason: "cpu", fleet: slowly, turn: spin},
 }
