@@ -164,3 +164,95 @@ func TestKeptRequestLargerThanSocket(t *testing.T) {
 		t.Errorf("%d connections", conns.Load())
 	}
 }
+
+// stepFeed hands out groups of targets, each once all of the one before have ended and then was called.
+type stepFeed struct {
+	feed
+	groups [][]muster.Target
+	then   func(group int)
+	ended  int
+}
+
+func (f *stepFeed) Next() (t muster.Target, ok, more bool) {
+	for len(f.targets) == 0 && f.open == 0 {
+		if f.then != nil && f.ended > 0 {
+			f.then(f.ended)
+		}
+		if f.ended == len(f.groups) {
+			return t, false, false
+		}
+		f.targets = f.groups[f.ended]
+		f.ended++
+	}
+	t, ok, _ = f.feed.Next()
+	return t, ok, true
+}
+
+// TestIdleEndInTheSameTurn ends a connection between the answer and the next request, with no turn of the loop in
+// between to notice it: what must not be repeated is not sent on it.
+func TestIdleEndInTheSameTurn(t *testing.T) {
+	t.Parallel()
+	var conns atomic.Int32
+	answered, closed := make(chan bool, 1), make(chan bool, 1)
+	target := serve(t, func(c *net.TCPConn) {
+		conns.Add(1)
+		answerWith(okHead + "Content-Length: 2\r\n\r\nhi")(c)
+		<-answered
+		c.CloseWrite()
+		closed <- true
+		hang(c)
+	})
+	one := []muster.Target{target}
+	f := &stepFeed{groups: [][]muster.Target{one, one, one}, then: func(int) {
+		answered <- true
+		<-closed
+	}}
+	compile(t, HTTP{Body: "x"}, Env{ReuseHint: true}).ProbeBatch(t.Context(), f)
+	checkAllOK(t, f.results, 3)
+	if conns.Load() != 3 {
+		t.Errorf("%d connections", conns.Load())
+	}
+}
+
+// TestStaleGoesToAFreshConnection has two idle connections, both of which the server gives up with the next request:
+// one that was lost on the first must not be tried on the second.
+func TestStaleGoesToAFreshConnection(t *testing.T) {
+	t.Parallel()
+	var conns, second atomic.Int32
+	both := make(chan bool)
+	target := serveCounting(t, &conns, func(_ *net.TCPConn, conn, n int) bool {
+		switch {
+		case conn == 1 && n == 1:
+			<-both
+		case conn == 2 && n == 1:
+			close(both)
+		case conn <= 2:
+			second.Add(1)
+			return false
+		}
+		return true
+	})
+	f := &stepFeed{groups: [][]muster.Target{{target, target}, {target}}}
+	compile(t, HTTP{}, Env{ReuseHint: true}).ProbeBatch(t.Context(), f)
+	checkAllOK(t, f.results, 3)
+	if conns.Load() != 3 || second.Load() != 1 {
+		t.Errorf("%d connections, %d requests lost", conns.Load(), second.Load())
+	}
+}
+
+// TestIdleGiveWayToOthers takes away all descriptors but those of idle connections.
+func TestIdleGiveWayToOthers(t *testing.T) {
+	t.Parallel()
+	budget := &dial.Budget{Limit: 4}
+	p := compile(t, HTTP{}, Env{ReuseHint: true, Timeout: idleFor / 4, Dialer: &dial.Dialer{Budget: budget}})
+	ts := fleetTargets(3, startFleet(t, "ok"))
+	f := &stepFeed{groups: [][]muster.Target{ts[:2], ts[2:]}, then: func(group int) {
+		for group == 1 && budget.TryAcquire() {
+		}
+	}}
+	p.ProbeBatch(t.Context(), f)
+	checkAllOK(t, f.results, 3)
+	if budget.InUse() != 2 {
+		t.Errorf("%d in use, 2 are the test's", budget.InUse())
+	}
+}

@@ -65,7 +65,7 @@ func (p *httpProber) Batchable(t muster.Target) bool {
 func (p *httpProber) ProbeBatch(ctx context.Context, f muster.Feed) {
 	l, err := newEventLoop(ctx, p, f)
 	if err != nil {
-		refuseAll(ctx, f, err)
+		p.probeAside(ctx, f)
 		return
 	}
 	defer l.close()
@@ -73,36 +73,6 @@ func (p *httpProber) ProbeBatch(ctx context.Context, f muster.Feed) {
 	stop := context.AfterFunc(ctx, l.wake)
 	defer stop()
 	l.run()
-}
-
-// refuseAll ends every target as a local failure: there is no event loop.
-func refuseAll(ctx context.Context, f muster.Feed, err error) {
-	ready := make(chan struct{}, 1)
-	f.Notify(func() {
-		select {
-		case ready <- struct{}{}:
-		default:
-		}
-	})
-	for {
-		t, ok, more := f.Next()
-		switch {
-		case ok:
-			r := muster.Result{Started: time.Now()}
-			fail(&r, err)
-			f.Done(t, r)
-		case !more:
-			f.Flush()
-			return
-		default:
-			f.Flush()
-			select {
-			case <-ready:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}
 }
 
 // eventLoop is one run of ProbeBatch.

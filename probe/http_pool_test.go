@@ -238,3 +238,25 @@ func TestFaultsOnKeptConnections(t *testing.T) {
 		}
 	}
 }
+
+// What follows an answer is no answer to the next request.
+func TestBytesAfterAnAnswer(t *testing.T) {
+	t.Parallel()
+	for _, way := range askers() {
+		var conns atomic.Int32
+		target := serve(t, func(c *net.TCPConn) {
+			conns.Add(1)
+			answerWith(okHead + "Content-Length: 2\r\n\r\nhi" + "HTTP/1.1 500 Never Asked\r\nContent-Length: 0\r\n\r\n")(c)
+			hang(c)
+		})
+		ask := way.start(t, compile(t, HTTP{}, Env{ReuseHint: true}))
+		for range 3 {
+			if r := ask(target); r.Outcome != muster.OK || string(r.Body) != "hi" {
+				t.Errorf("%s: %v %s", way.name, r.Outcome, r.Status)
+			}
+		}
+		if conns.Load() != 3 {
+			t.Errorf("%s: %d connections", way.name, conns.Load())
+		}
+	}
+}
