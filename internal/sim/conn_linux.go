@@ -23,7 +23,7 @@ const writeBurst = 8
 type conn struct {
 	fd         int
 	state      state
-	generation uint32 // tells it from earlier users of this struct
+	generation uint32 // tells it from all others of the loop; 0 is not in use
 	events     uint32 // what epoll watches; 0 is not in the set
 	ep         endpoint
 	parser     parser
@@ -59,7 +59,10 @@ func (l *loop) take(fd int, ep endpoint) *conn {
 	} else {
 		c = &conn{}
 	}
-	c.fd, c.ep, c.state, c.active = fd, ep, reading, l.now
+	// Another connection's events may come under this descriptor: while a child of this process
+	// has not yet executed its program, it holds what was closed here, and epoll goes on watching it.
+	l.youngest++
+	c.fd, c.generation, c.ep, c.state, c.active = fd, l.youngest, ep, reading, l.now
 	for fd >= len(l.conns) {
 		l.conns = append(l.conns, make([]*conn, max(64, len(l.conns)))...)
 	}
@@ -80,7 +83,7 @@ func (l *loop) drop(c *conn) {
 	_ = unix.Close(c.fd) // the kernel releases the descriptor whatever it says
 	c.parser.reset()
 	c.parser.head, c.parser.rq.body = modest(c.parser.head), modest(c.parser.rq.body)
-	*c = conn{generation: c.generation + 1, parser: c.parser, buf: modest(c.buf), rest: modest(c.rest)}
+	*c = conn{parser: c.parser, buf: modest(c.buf), rest: modest(c.rest)}
 	l.free = append(l.free, c)
 }
 

@@ -27,6 +27,7 @@ type loop struct {
 	listeners []*listener
 	conns     []*conn // by descriptor
 	free      []*conn
+	youngest  uint32 // generation of the last connection
 	open      int
 	timers    timers
 	paused    bool
