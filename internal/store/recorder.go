@@ -327,17 +327,16 @@ func (r *Recorder) Health() (ok bool, spillPath string, err error) {
 	return r.cause == nil, r.spill.path(), r.trouble()
 }
 
-// trouble returns nil, or what a person should be told.
+// trouble returns nil, or what a person should be told: the cause, and where the results are.
 func (r *Recorder) trouble() error {
-	switch {
-	case r.cause == nil:
-		return nil
-	case r.dropped > 0:
-		return muster.Errorf(muster.KindUnavailable, "%w; %d results were kept nowhere: %w", r.cause, r.dropped, r.spill.errOr())
-	case r.spilled > 0:
-		return muster.Errorf(muster.KindUnavailable, "%w; %d results are in %s", r.cause, r.spilled, r.spill.path())
+	err := r.cause
+	if r.dropped > 0 {
+		err = muster.Errorf(muster.KindUnavailable, "%w; %d results were kept nowhere: %w", err, r.dropped, r.spill.errOr())
 	}
-	return r.cause
+	if r.spilled > 0 {
+		err = muster.Errorf(muster.KindUnavailable, "%w; %d results are in %s", err, r.spilled, r.spill.path())
+	}
+	return err
 }
 
 // Close releases the recorder's memory and file and reports what Health does. It does not
