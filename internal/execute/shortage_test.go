@@ -145,6 +145,9 @@ func (s *shortage) play(t *testing.T, space uintptr) shortageReport {
 // TestFewDescriptorsSlowDownAndFailNothing gives a job 64 descriptors for 2,000 targets.
 func TestFewDescriptorsSlowDownAndFailNothing(t *testing.T) {
 	t.Parallel()
+	if os.Getenv("MUSTER_CHAOS") == "" {
+		t.Skip("slow on a busy machine: make chaos runs it")
+	}
 	s := fleet(t, sim.Fleet{Listen: []string{":0"}, TLS: []string{":0"}})
 	for name, job := range map[string]shortage{
 		"event loop": {Params: `{"url":"/"}`, Port: s.Addr().Port(), Targets: 2000},
@@ -175,6 +178,9 @@ func TestFewDescriptorsSlowDownAndFailNothing(t *testing.T) {
 // TestFewPortsSlowDownAndFailNothing gives a job 40 local ports for one server.
 func TestFewPortsSlowDownAndFailNothing(t *testing.T) {
 	t.Parallel()
+	if os.Getenv("MUSTER_CHAOS") == "" {
+		t.Skip("slow on a busy machine: make chaos runs it")
+	}
 	if os.Getuid() != 0 {
 		t.Skip("a network of its own needs root")
 	}
