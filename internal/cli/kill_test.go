@@ -68,7 +68,7 @@ func kill(t *testing.T, r *rand.Rand, method string, more ...string) *killed {
 		"--order", "shuffle", "--seed", fmt.Sprint(r.Uint32()),
 	}, more...)
 	p := k.start(args...)
-	k.awaitRequests(r.IntN(k.targets * 9 / 10))
+	k.awaitRequests(1 + r.IntN(k.targets*9/10)) // by then it has its record
 	p.Process.Kill()
 	p.end()
 
