@@ -42,7 +42,7 @@ func (s *shortage) run(ctx context.Context) error {
 		if err := narrowPorts(s.Ports); err != nil {
 			return err
 		}
-		f := sim.Fleet{Listen: []string{fmt.Sprintf(":%d", s.Port)}, Rules: s.rules()}
+		f := sim.Fleet{Listen: []string{fmt.Sprintf(":%d", s.Port)}, Rules: lasting()}
 		server, err := f.Start(ctx)
 		if err != nil {
 			return err
@@ -76,8 +76,8 @@ func limitDescriptors(n int) error {
 	return unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(n), Max: uint64(n)})
 }
 
-// rules make the fleet slow enough for a shortage to last.
-func (s *shortage) rules() sim.Rules {
+// lasting makes a fleet slow enough for a shortage to last.
+func lasting() sim.Rules {
 	rs, _ := sim.ParseRules("*=slow:30ms") // read by every other test too
 	return rs
 }
@@ -145,10 +145,7 @@ func (s *shortage) play(t *testing.T, space uintptr) shortageReport {
 // TestFewDescriptorsSlowDownAndFailNothing gives a job 64 descriptors for 2,000 targets.
 func TestFewDescriptorsSlowDownAndFailNothing(t *testing.T) {
 	t.Parallel()
-	if os.Getenv("MUSTER_CHAOS") == "" {
-		t.Skip("slow on a busy machine: make chaos runs it")
-	}
-	s := fleet(t, sim.Fleet{Listen: []string{":0"}, TLS: []string{":0"}})
+	s := fleet(t, sim.Fleet{Listen: []string{":0"}, TLS: []string{":0"}, Rules: lasting()})
 	for name, job := range map[string]shortage{
 		"event loop": {Params: `{"url":"/"}`, Port: s.Addr().Port(), Targets: 2000},
 		"goroutines": {Params: `{"url":"/"}`, Port: s.Addr().Port(), Targets: 2000, Reuse: true},
@@ -178,9 +175,6 @@ func TestFewDescriptorsSlowDownAndFailNothing(t *testing.T) {
 // TestFewPortsSlowDownAndFailNothing gives a job 40 local ports for one server.
 func TestFewPortsSlowDownAndFailNothing(t *testing.T) {
 	t.Parallel()
-	if os.Getenv("MUSTER_CHAOS") == "" {
-		t.Skip("slow on a busy machine: make chaos runs it")
-	}
 	if os.Getuid() != 0 {
 		t.Skip("a network of its own needs root")
 	}
