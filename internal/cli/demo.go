@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
@@ -34,6 +35,8 @@ func (p *Program) demo(ctx context.Context) error {
 		return err
 	}
 	defer os.RemoveAll(state)
+	var interrupted atomic.Bool
+	defer p.interrupts(ctx, func(os.Signal) { interrupted.Store(true) })()
 	fleet := sim.Fleet{Seed: 7}
 	for _, set := range []struct {
 		value interface{ UnmarshalText([]byte) error }
@@ -54,6 +57,9 @@ func (p *Program) demo(ctx context.Context) error {
 	targets := demoSet + ":" + server.Port()
 	fmt.Fprintf(p.Err, "A simulated fleet of 10,000 answers at %s.\n", targets)
 	for _, step := range p.demoSteps(targets) {
+		if interrupted.Load() { // a step under way says so itself
+			return exitWith(exitInterrupted)
+		}
 		fmt.Fprintf(p.Err, "\n# %s\n$ muster %s\n", step.what, shellLine(step.args))
 		if err := p.demoStep(ctx, state, step.args); err != nil {
 			return err
