@@ -34,7 +34,8 @@
 //	attempts                    how many there were
 //	target, host, port, address the target's id, host and port; the address spoken to
 //	labels.x, vars.x            the target's own; "" when there is none
-//	fields.x, or just x         an extracted field; nil when there is none
+//	fields.x, or just x         an extracted field, or one of the probe's own such as
+//	                            cert.days_left; nil when there is none
 //
 // In json, integers beyond 2^53 are exact integers and those beyond 64 bits are their
 // digits as a string; a missing member is nil, of which neither members nor an

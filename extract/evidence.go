@@ -70,8 +70,32 @@ func (e *evidence) fields() map[string]any {
 	m := make(map[string]any, len(e.result.Fields))
 	for _, f := range e.result.Fields {
 		m[f.Name] = f.Value
+		if strings.Contains(f.Name, ".") {
+			nest(m, f.Name, f.Value)
+		}
 	}
 	return m
+}
+
+// nest makes "cert.days_left" the member days_left of cert, for expressions. A field that has the
+// name of a member's parent wins.
+func nest(m map[string]any, name string, value any) {
+	for {
+		parent, rest, dotted := strings.Cut(name, ".")
+		if !dotted {
+			m[name] = value
+			return
+		}
+		child, ok := m[parent].(map[string]any)
+		if !ok {
+			if _, taken := m[parent]; taken {
+				return
+			}
+			child = map[string]any{}
+			m[parent] = child
+		}
+		m, name = child, rest
+	}
 }
 
 // milliseconds are exact to the microsecond.

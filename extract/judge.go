@@ -3,6 +3,7 @@ package extract
 import (
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/musterhq/muster"
 )
@@ -17,13 +18,15 @@ type Judge struct {
 	wants    wants
 }
 
-// Compile checks and compiles what a says about answers. All problems are
-// reported at once, each of kind invalid, naming the rule or condition, the
-// column, and what there is instead.
-func Compile(a muster.Action) (*Judge, error) {
+// Compile checks and compiles what a says about answers. own names the fields that the
+// probe itself puts into results, which rules and the condition may use like
+// extracted ones; of a name with dots ("cert.days_left") the part before the first is enough. All
+// problems are reported at once, each of kind invalid, naming the rule or condition,
+// the column, and what there is instead.
+func Compile(a muster.Action, own ...string) (*Judge, error) {
 	j := &Judge{}
 	var errs []error
-	var names []string
+	names := roots(own)
 	for _, x := range a.Extract {
 		r, err := compileNext(x, names)
 		errs = append(errs, err)
@@ -43,6 +46,18 @@ func Compile(a muster.Action) (*Judge, error) {
 		return nil, &muster.Error{Kind: muster.KindInvalid, Err: err}
 	}
 	return j, nil
+}
+
+// roots returns what expressions call the named fields: the part before the first dot.
+func roots(names []string) []string {
+	var rs []string
+	for _, name := range names {
+		root, _, _ := strings.Cut(name, ".")
+		if !slices.Contains(rs, root) {
+			rs = append(rs, root)
+		}
+	}
+	return rs
 }
 
 func compileNext(x muster.Extract, before []string) (rule, error) {
@@ -74,7 +89,7 @@ func (j *Judge) Headers() []string { return slices.Clone(j.wants.headers) }
 // meets the condition is OK and keeps its detail as evidence; one that does not stays the
 // failure it is. What became OK has no failure, no reason, and is not transient.
 //
-// t and r are not kept. r.Fields is a new slice.
+// The probe's own fields stand before the extracted ones. t and r are not kept.
 func (j *Judge) Apply(t *muster.Target, r *muster.Result) {
 	if j.expect == nil && len(j.rules) == 0 {
 		return
@@ -87,7 +102,7 @@ func (j *Judge) Apply(t *muster.Target, r *muster.Result) {
 func (j *Judge) judge(t *muster.Target, r *muster.Result) {
 	e := evidence{target: t, result: r}
 	if len(j.rules) > 0 {
-		r.Fields = make([]muster.Field, 0, len(j.rules))
+		r.Fields = slices.Grow(r.Fields, len(j.rules))
 		for i := range j.rules {
 			r.Fields = append(r.Fields, muster.Field{Name: j.rules[i].name, Value: j.rules[i].take(&e)})
 		}

@@ -348,3 +348,37 @@ func TestFilter(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestOwnFields judges by fields that the probe itself has put into the result.
+func TestOwnFields(t *testing.T) {
+	t.Parallel()
+	r := muster.Result{Outcome: muster.OK, Fields: []muster.Field{
+		{Name: "rcode", Value: "NOERROR"}, {Name: "cert.days_left", Value: 12.0}, {Name: "cert.subject.cn", Value: "a"},
+	}}
+	for expect, want := range map[string]muster.Outcome{
+		`rcode == "NOERROR"`:             muster.OK,
+		`cert.days_left > 30`:            muster.Unexpected,
+		`cert.subject.cn == "a"`:         muster.OK,
+		`fields["cert.days_left"] == 12`: muster.OK,
+		`half == 6`:                      muster.OK,
+		`cert.missing == nil`:            muster.OK,
+	} {
+		j, err := Compile(muster.Action{
+			Expect: expect, Extract: []muster.Extract{{Name: "half", Rule: "expr:cert.days_left / 2"}},
+		}, "rcode", "cert.days_left", "cert.subject.cn")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := r
+		got.Fields = slices.Clone(r.Fields)
+		if j.Apply(&muster.Target{}, &got); got.Outcome != want {
+			t.Errorf("%s: %v (%s), want %v", expect, got.Outcome, got.Detail, want)
+		}
+		if len(got.Fields) != 4 || got.Fields[3].Name != "half" || got.Fields[3].Value != 6.0 {
+			t.Errorf("%s: fields %v", expect, got.Fields)
+		}
+	}
+	if _, err := Compile(muster.Action{Expect: "loss == 0"}, "rcode"); err == nil {
+		t.Error("a field that no probe has was taken")
+	}
+}

@@ -24,6 +24,34 @@ type Spec interface {
 	Prober(env Env) (muster.Prober, error)
 }
 
+// Traits are what a kind of probe says of itself beyond its parameters. The zero value is the usual.
+type Traits struct {
+	// Timeout bounds one attempt unless the plan does; 0 is [muster.DefaultTimeout].
+	Timeout time.Duration
+	// Fanout caps the attempts under way unless the plan does, for probes that cost this machine a lot
+	// each; 0 leaves it to the adaptive limit.
+	Fanout int
+	// Fields names the fields that the probe puts into results by itself; conditions and rules may use
+	// them. Of names with dots ("perf.load1") the part before the first is enough.
+	Fields []string
+	// SharedSockets says that attempts share few sockets, so that neither descriptors nor local
+	// ports bound how many are under way.
+	SharedSockets bool
+}
+
+// Traited is a [Spec] whose [Traits] are not zero.
+type Traited interface {
+	Traits() Traits
+}
+
+// TraitsOf returns the traits of s.
+func TraitsOf(s Spec) Traits {
+	if t, ok := s.(Traited); ok {
+		return t.Traits()
+	}
+	return Traits{}
+}
+
 // Env is what a running process gives to a probe. The zero value works.
 type Env struct {
 	// Dialer opens every socket; nil is a zero [dial.Dialer].

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -21,6 +22,8 @@ type planFlags struct {
 	seed                                            uint64
 	source                                          string
 	check, dryRun, yes, v4, v6                      bool
+
+	usual time.Duration // the timeout of this kind of action; 0 is muster.DefaultTimeout
 }
 
 func (f *planFlags) add(fs *pflag.FlagSet) {
@@ -34,7 +37,7 @@ func (f *planFlags) add(fs *pflag.FlagSet) {
 	fs.IntVar(&f.retries, "retries", 0, "further attempts after a transient failure")
 	fs.DurationVar(&f.backoff, "backoff", 0, fmt.Sprintf("mean pause before the first retry, doubled each time (default %v)", muster.DefaultBackoff))
 	fs.StringVar(&f.repeat, "repeat", "", "may an attempt be repeated? `safe|never` (default: by the method)")
-	fs.DurationVar(&f.timeout, "timeout", muster.DefaultTimeout, "bound of one attempt")
+	fs.DurationVar(&f.timeout, "timeout", cmp.Or(f.usual, muster.DefaultTimeout), "bound of one attempt")
 	fs.DurationVar(&f.connectTimeout, "connect-timeout", muster.DefaultConnectTimeout, "bound of its connect phase")
 	fs.DurationVar(&f.deadline, "deadline", 0, "bound of the whole job (0: none)")
 	fs.StringVar(&f.order, "order", "given", "order of the targets: `given|shuffle`")

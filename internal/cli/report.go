@@ -8,11 +8,13 @@ import (
 	"iter"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/musterhq/muster"
+	"github.com/musterhq/muster/probe"
 	"github.com/musterhq/muster/rollup"
 	"github.com/musterhq/muster/sink"
 )
@@ -74,8 +76,12 @@ func (r *report) addSinks(job *muster.Job) error {
 	return nil
 }
 
+// fieldNames are the fields that results of the action may hold: the probe's own, then the extracted ones.
 func fieldNames(a *muster.Action) []string {
 	var names []string
+	if spec, err := probe.Decode(a.Probe, a.With); err == nil { // an action that cannot be read has no results
+		names = append(names, probe.TraitsOf(spec).Fields...)
+	}
 	for _, e := range a.Extract {
 		names = append(names, e.Name)
 	}
@@ -177,7 +183,7 @@ func newGrouping(f *outputFlags, keys []string, list muster.List, a *muster.Acti
 		if err != nil {
 			return nil, usageError{err}
 		}
-		if name := by.Field(); name != "" && !slices.Contains(g.fields, name) {
+		if name := by.Field(); name != "" && !hasField(g.fields, name) {
 			return nil, usageError{fmt.Errorf("group by %q: there is no such key, and no --extract %[1]s=RULE", name)}
 		}
 		g.tables = append(g.tables, &rollup.Table{By: by, Masks: masks})
@@ -190,6 +196,11 @@ func newGrouping(f *outputFlags, keys []string, list muster.List, a *muster.Acti
 		g.slowest = &rollup.Slowest{N: f.slowest}
 	}
 	return g, nil
+}
+
+// hasField reports whether results may hold the named field: one of names, or a member of one.
+func hasField(names []string, name string) bool {
+	return slices.ContainsFunc(names, func(n string) bool { return n == name || strings.HasPrefix(name, n+".") })
 }
 
 func (g *grouping) add(batch []muster.Result) {

@@ -4,6 +4,7 @@
 package execute
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +36,7 @@ type Work struct {
 	prober muster.Prober
 	judge  *extract.Judge
 	safe   bool
+	shared bool // attempts share few sockets
 }
 
 // Compile checks and compiles spec. Its errors are mistakes of the spec, of kind
@@ -47,11 +49,14 @@ func Compile(spec muster.JobSpec, s Surroundings) (*Work, error) {
 	if err != nil {
 		return nil, err
 	}
-	judge, judgeErr := extract.Compile(spec.Action)
+	traits := probe.TraitsOf(ps)
+	judge, judgeErr := extract.Compile(spec.Action, traits.Fields...)
 	if err := errors.Join(ps.Validate(), spec.Plan.Validate(), judgeErr); err != nil {
 		return nil, err
 	}
-	w := &Work{plan: spec.Plan, dialer: s.Dialer, judge: judge, safe: ps.Safe()}
+	w := &Work{plan: spec.Plan, dialer: s.Dialer, judge: judge, safe: ps.Safe(), shared: traits.SharedSockets}
+	w.plan.Timeout = cmp.Or(w.plan.Timeout, muster.Duration(traits.Timeout))
+	w.plan.Fanout = cmp.Or(w.plan.Fanout, traits.Fanout)
 	if w.plan.Repeat == "" {
 		w.plan.Repeat = repeatOf(ps)
 	}
@@ -110,7 +115,9 @@ func (w *Work) Preview(t *muster.Target) (string, error) {
 func (w *Work) Start(list muster.List, reserve func(context.Context, []int) error) *fanout.Run {
 	e := &fanout.Engine{
 		Plan: w.plan, Reserve: reserve, Judge: w.judge.Apply,
-		Sockets: func() (int, string) { return w.dialer.Headroom(list.Len()) },
+	}
+	if !w.shared {
+		e.Sockets = func() (int, string) { return w.dialer.Headroom(list.Len()) }
 	}
 	return e.Start(list, w.prober)
 }
