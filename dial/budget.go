@@ -25,6 +25,7 @@ type Budget struct {
 	used    int
 	short   uint64          // how often there was none left
 	waiting []chan struct{} // first come, first served; a closed channel has been given one
+	spares  []*func() bool  // holders of sockets that are only kept for later use
 }
 
 // DefaultReserve is the number of descriptors that a [Budget] leaves alone: 64 for files and
@@ -78,7 +79,7 @@ func (b *Budget) TryAcquire() bool {
 	b.init()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.take() {
+	if b.take() || b.reclaim() && b.take() {
 		return true
 	}
 	b.short++
@@ -113,13 +114,14 @@ func (b *Budget) regrow() {
 func (b *Budget) Acquire(ctx context.Context) error {
 	b.init()
 	b.mu.Lock()
-	if b.take() {
+	if b.take() || b.reclaim() && b.take() {
 		b.mu.Unlock()
 		return nil
 	}
 	b.short++
 	turn := make(chan struct{})
 	b.waiting = append(b.waiting, turn)
+	b.reclaim() // again: whoever kept a socket since has not seen this one wait
 	b.mu.Unlock()
 	select {
 	case <-turn:

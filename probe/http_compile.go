@@ -90,7 +90,7 @@ func (p *httpProber) finish() error {
 	}
 	p.lean = p.spec.Follow == 0 && p.spec.Proxy == "" && p.spec.HTTP2 == HTTP2Off
 	if p.env.ReuseHint && p.lean {
-		p.idle = newIdlePool(idleLimit(p))
+		p.idle = newIdlePool(idleLimit(p), p.env.Dialer)
 	}
 	p.std = newStdTransport(p)
 	if !p.fixedTail() {

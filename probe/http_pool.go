@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/musterhq/muster"
+	"github.com/musterhq/muster/dial"
 )
 
 const (
@@ -68,19 +69,39 @@ type keptConn struct {
 // empty and stays so.
 type idlePool struct {
 	limit  int32
+	dialer *dial.Dialer
+	stop   func() // no more asked to give back descriptors
 	n      atomic.Int32
 	mu     sync.Mutex
 	byKey  map[connKey][]*keptConn // the most recently used last
 	closed bool
 }
 
-func newIdlePool(limit int) *idlePool {
-	return &idlePool{byKey: map[connKey][]*keptConn{}, limit: int32(limit)}
+func newIdlePool(limit int, d *dial.Dialer) *idlePool {
+	ip := &idlePool{byKey: map[connKey][]*keptConn{}, limit: int32(limit), dialer: d}
+	ip.stop = d.Reclaim(ip.spare)
+	return ip
+}
+
+// spare closes one idle connection, if there is one, for a fresh one that needs its descriptor.
+func (ip *idlePool) spare() bool {
+	ip.mu.Lock()
+	var c *keptConn
+	for k := range ip.byKey {
+		c = ip.pop(k)
+		break
+	}
+	ip.mu.Unlock()
+	if c == nil {
+		return false
+	}
+	c.raw.Close()
+	return true
 }
 
 // claim counts one more idle connection, if it may be.
 func (ip *idlePool) claim() bool {
-	if ip == nil {
+	if ip == nil || ip.dialer.Crowded() {
 		return false
 	}
 	if ip.n.Add(1) <= ip.limit {
@@ -108,7 +129,9 @@ func (ip *idlePool) take(k connKey) *keptConn {
 		return nil
 	}
 	for {
+		ip.mu.Lock()
 		c := ip.pop(k)
+		ip.mu.Unlock()
 		if c == nil {
 			return nil
 		}
@@ -120,9 +143,8 @@ func (ip *idlePool) take(k connKey) *keptConn {
 	}
 }
 
+// pop takes out the connection of k that was used last. The lock is held.
 func (ip *idlePool) pop(k connKey) *keptConn {
-	ip.mu.Lock()
-	defer ip.mu.Unlock()
 	cs := ip.byKey[k]
 	if len(cs) == 0 {
 		return nil
@@ -149,10 +171,13 @@ func (ip *idlePool) put(c *keptConn) {
 	ip.mu.Unlock()
 	if !keep {
 		c.raw.Close()
+	} else if ip.dialer.Crowded() { // since it was kept
+		ip.spare()
 	}
 }
 
 func (ip *idlePool) close() {
+	ip.stop()
 	ip.mu.Lock()
 	defer ip.mu.Unlock()
 	ip.closed = true
