@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/musterhq/muster"
 )
@@ -24,6 +26,10 @@ type Lines struct {
 	// Raw leaves control characters and escape sequences in what targets sent as they are,
 	// for files and pipes. Otherwise they are made visible.
 	Raw bool
+	// Own names the fields that the probe brings by itself; of names with dots the part before the
+	// first is enough. They take the place of a body only where there is none, and
+	// the lines of the one named "stderr" follow the body's.
+	Own []string
 
 	out output
 	buf []byte
@@ -45,23 +51,64 @@ func (l *Lines) Write(_ context.Context, rs []muster.Result) error {
 func (l *Lines) Close() error { return l.out.close() }
 
 func (l *Lines) result(r *muster.Result) {
+	fields, stderr := l.split(r)
 	switch {
-	case len(r.Fields) > 0:
-		l.fields(r)
+	case len(fields) > 0:
+		l.fields(r, fields)
 	case len(r.Body) > 0:
-		for line := range bytes.Lines(r.Body) {
-			l.begin(r)
-			l.text(chomp(line))
-			l.buf = append(l.buf, '\n')
-		}
-		if r.Truncated {
-			l.verdict(r, faint, "(body cut at the limit)")
-		}
-	case r.Outcome == muster.OK:
+		l.lines(r, r.Body, plain)
+	case r.Outcome == muster.OK && stderr == "":
 		l.verdict(r, plain, statusOr(r, "ok"))
 	}
-	if r.Outcome != muster.OK {
-		l.verdict(r, styleOf(r.Outcome), Verdict(r))
+	l.lines(r, []byte(stderr), red)
+	if r.Truncated && len(fields) == 0 {
+		l.verdict(r, faint, "(body cut at the limit)")
+	}
+	if r.Outcome == muster.OK {
+		return
+	}
+	why := *r
+	if strings.Contains(stderr, r.Detail) {
+		why.Detail = "" // it has just been shown
+	}
+	l.verdict(r, styleOf(r.Outcome), Verdict(&why))
+}
+
+// split returns the fields that take the place of the body, and the text of standard error.
+func (l *Lines) split(r *muster.Result) (fields []muster.Field, stderr string) {
+	own := 0
+	for own < len(r.Fields) && l.owns(r.Fields[own].Name) {
+		if r.Fields[own].Name == "stderr" {
+			stderr, _ = r.Fields[own].Value.(string)
+		}
+		own++
+	}
+	switch {
+	case own < len(r.Fields):
+		return r.Fields[own:], stderr
+	case len(r.Body) > 0:
+		return nil, stderr
+	}
+	return slices.DeleteFunc(slices.Clone(r.Fields), func(f muster.Field) bool { return f.Name == "stderr" }), stderr
+}
+
+// owns reports whether the probe brings the named field by itself: its fields come first.
+func (l *Lines) owns(name string) bool {
+	root, _, _ := strings.Cut(name, ".")
+	return slices.ContainsFunc(l.Own, func(own string) bool {
+		first, _, _ := strings.Cut(own, ".")
+		return first == root
+	})
+}
+
+// lines writes every line of text behind the target's id.
+func (l *Lines) lines(r *muster.Result, text []byte, s style) {
+	for line := range bytes.Lines(text) {
+		l.begin(r)
+		l.buf = l.Colors.open(l.buf, s)
+		l.text(chomp(line))
+		l.buf = l.Colors.close(l.buf, s)
+		l.buf = append(l.buf, '\n')
 	}
 }
 
@@ -89,9 +136,9 @@ func (l *Lines) verdict(r *muster.Result, s style, text string) {
 	l.buf = append(l.buf, '\n')
 }
 
-func (l *Lines) fields(r *muster.Result) {
+func (l *Lines) fields(r *muster.Result, fields []muster.Field) {
 	l.begin(r)
-	for i, f := range r.Fields {
+	for i, f := range fields {
 		if i > 0 {
 			l.buf = append(l.buf, ' ')
 		}

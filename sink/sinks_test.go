@@ -29,6 +29,35 @@ func TestLinesGolden(t *testing.T) {
 	golden(t, "lines-color.txt", write(t, &Lines{W: &colored, Colors: always}, results(), &colored))
 }
 
+// TestLinesOwnFields shows results whose probe brings fields of its own.
+func TestLinesOwnFields(t *testing.T) {
+	t.Parallel()
+	stderr := func(s string) muster.Field { return muster.Field{Name: "stderr", Value: s} }
+	load := muster.Field{Name: "perf.load1", Value: 0.5}
+	for name, c := range map[string]struct {
+		r    muster.Result
+		want string
+	}{
+		"body first":     {muster.Result{Body: []byte("a\n"), Fields: []muster.Field{load}}, "w: a\n"},
+		"no body":        {muster.Result{Fields: []muster.Field{load, stderr("")}}, "w: perf.load1=0.5\n"},
+		"extracted":      {muster.Result{Body: []byte("a"), Fields: []muster.Field{load, {Name: "v", Value: "1"}}}, "w: v=1\n"},
+		"standard error": {muster.Result{Body: []byte("a\n"), Fields: []muster.Field{stderr("warn\nagain\n")}}, "w: a\nw: warn\nw: again\n"},
+		"silent":         {muster.Result{Status: "exit 0", Fields: []muster.Field{stderr("")}}, "w: exit 0\n"},
+		"told once":      {muster.Result{Outcome: muster.Unexpected, Reason: "exit 2", Detail: "no such file", Fields: []muster.Field{stderr("ls: no such file\n")}}, "w: ls: no such file\nw: unexpected (exit 2)\n"},
+		"told at all":    {muster.Result{Outcome: muster.Unexpected, Reason: "exit 2", Detail: "other", Fields: []muster.Field{stderr("x\n")}}, "w: x\nw: unexpected (exit 2): other\n"},
+	} {
+		var out bytes.Buffer
+		c.r.Target = "w"
+		if c.r.Outcome == 0 {
+			c.r.Outcome = muster.OK
+		}
+		got := write(t, &Lines{W: &out, Own: []string{"perf", "stderr"}}, []muster.Result{c.r}, &out)
+		if string(got) != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
 func TestCSVGolden(t *testing.T) {
 	t.Parallel()
 	var plain, chosen bytes.Buffer

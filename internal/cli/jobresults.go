@@ -247,7 +247,7 @@ func (p *Program) resultSink(out *bufio.Writer, f *formatFlags, job *muster.Job)
 		if err != nil {
 			return nil, nil, err
 		}
-		tee = append(tee, &sink.Lines{W: out, Colors: colors, Raw: !isTerminal(p.Out)})
+		tee = append(tee, &sink.Lines{W: out, Colors: colors, Raw: !isTerminal(p.Out), Own: ownFields(&job.Spec.Action)})
 	}
 	if f.dir != "" {
 		tee = append(tee, &sink.Dir{Path: f.dir})

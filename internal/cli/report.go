@@ -64,7 +64,7 @@ func (r *report) addSinks(job *muster.Job) error {
 	case f.csv:
 		r.sinks = append(r.sinks, &sink.CSV{W: r.out, Fields: fieldNames(&job.Spec.Action)})
 	case f.live() && f.display != "none":
-		lines := &sink.Lines{W: r.out, Colors: r.colors, Raw: !r.direct}
+		lines := &sink.Lines{W: r.out, Colors: r.colors, Raw: !r.direct, Own: ownFields(&job.Spec.Action)}
 		r.sinks = append(r.sinks, &sink.Filter{To: lines, Display: sink.Display(f.display)})
 	}
 	if f.dir != "" {
@@ -78,14 +78,20 @@ func (r *report) addSinks(job *muster.Job) error {
 
 // fieldNames are the fields that results of the action may hold: the probe's own, then the extracted ones.
 func fieldNames(a *muster.Action) []string {
-	var names []string
-	if spec, err := probe.Decode(a.Probe, a.With); err == nil { // an action that cannot be read has no results
-		names = append(names, probe.TraitsOf(spec).Fields...)
-	}
+	names := slices.Clone(ownFields(a))
 	for _, e := range a.Extract {
 		names = append(names, e.Name)
 	}
 	return names
+}
+
+// ownFields are the fields that the action's probe brings by itself.
+func ownFields(a *muster.Action) []string {
+	spec, err := probe.Decode(a.Probe, a.With)
+	if err != nil {
+		return nil // an action that cannot be read has no results
+	}
+	return probe.TraitsOf(spec).Fields
 }
 
 // write shows one batch and adds it to the groups.
