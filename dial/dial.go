@@ -29,6 +29,22 @@ const (
 // The connection must be closed, which gives its descriptor back to the budget. It reads and
 // writes like a [net.TCPConn]. The error is an [*Error].
 func (d *Dialer) Dial(ctx context.Context, ap netip.AddrPort) (net.Conn, error) {
+	return d.open(ctx, ap, connectTCP)
+}
+
+// opener opens one socket to an address, from source, whose Close releases b.
+type opener func(ctx context.Context, ap netip.AddrPort, source netip.Addr, b *Budget) (net.Conn, error)
+
+func connectTCP(ctx context.Context, ap netip.AddrPort, source netip.Addr, b *Budget) (net.Conn, error) {
+	c, err := connect(ctx, ap, source, b)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// open admits ap, takes a descriptor, and waits out a shortage of local resources.
+func (d *Dialer) open(ctx context.Context, ap netip.AddrPort, via opener) (net.Conn, error) {
 	ap = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 	s := d.state()
 	if e := s.admit(ap); e != nil {
@@ -37,7 +53,7 @@ func (d *Dialer) Dial(ctx context.Context, ap netip.AddrPort) (net.Conn, error) 
 	if err := s.acquire(ctx); err != nil {
 		return nil, err
 	}
-	c, err := connect(ctx, ap, d.Source, s.budget)
+	c, err := via(ctx, ap, d.Source, s.budget)
 	if err == nil {
 		return c, nil
 	}
@@ -46,7 +62,7 @@ func (d *Dialer) Dial(ctx context.Context, ap netip.AddrPort) (net.Conn, error) 
 	if !starved(e) {
 		return nil, e
 	}
-	return d.dialStarved(ctx, ap, e)
+	return d.openStarved(ctx, ap, via, e)
 }
 
 // admit checks what is known before a socket exists.
@@ -96,8 +112,8 @@ func (s *state) count(e *Error) {
 // starved reports whether waiting may cure e.
 func starved(e *Error) bool { return e.Failure == muster.FailLocal && e.Transient }
 
-// dialStarved tries again at growing intervals until the shortage e is over.
-func (d *Dialer) dialStarved(ctx context.Context, ap netip.AddrPort, e *Error) (net.Conn, error) {
+// openStarved tries again at growing intervals until the shortage e is over.
+func (d *Dialer) openStarved(ctx context.Context, ap netip.AddrPort, via opener, e *Error) (net.Conn, error) {
 	s := d.state()
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
@@ -111,7 +127,7 @@ func (d *Dialer) dialStarved(ctx context.Context, ap netip.AddrPort, e *Error) (
 		if err := s.budget.Acquire(ctx); err != nil {
 			return nil, stillStarved(err, e)
 		}
-		c, err := connect(ctx, ap, d.Source, s.budget)
+		c, err := via(ctx, ap, d.Source, s.budget)
 		if err == nil {
 			return c, nil
 		}

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/musterhq/muster/dial"
 )
 
 // roleEnv makes the test binary play another process.
@@ -23,6 +25,8 @@ func TestMain(m *testing.M) {
 		acceptor()
 	case "poor":
 		poor()
+	case "icmp":
+		icmp()
 	default:
 		goleak.VerifyTestMain(m)
 	}
@@ -72,4 +76,14 @@ func acceptor() {
 		}
 	}()
 	os.Stdin.Read(make([]byte, 1))
+}
+
+// icmp says which ICMP socket this user may have.
+func icmp() {
+	var d dial.Dialer
+	fd, raw, err := d.OpenICMP(4)
+	fmt.Printf("raw=%v %v", raw, err)
+	if err == nil {
+		d.Close(fd)
+	}
 }
