@@ -43,8 +43,8 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// fleet starts a simulated fleet: fleet [mix=…] [rule=…]… [tls]; it sets $PORT, $TLSPORT
-// and $CA, and ends with the script.
+// fleet starts a simulated fleet: fleet [mix=…] [rule=…]… [tls] [tcp] [udp]; it sets $PORT and $CA,
+// and the port of each service, such as $TLSPORT or $TCPPORT, and ends with the script.
 func fleet(ts *testscript.TestScript, neg bool, args []string) {
 	f := sim.Fleet{Seed: 1}
 	for _, a := range args {
@@ -64,8 +64,12 @@ func fleet(ts *testscript.TestScript, neg bool, args []string) {
 		case "tls":
 			f.Listen, f.TLS = []string{":0"}, []string{":0"}
 			f.CAOut = ts.MkAbs("ca.pem")
+		case "tcp":
+			f.Listen, f.TCP = []string{":0"}, []string{":0"}
+		case "udp":
+			f.Listen, f.UDP = []string{":0"}, []string{":0"}
 		default:
-			ts.Fatalf("fleet: %s: want mix=, rule=, versions=, body= or tls", a)
+			ts.Fatalf("fleet: %s: want mix=, rule=, versions=, body=, tls, tcp or udp", a)
 		}
 		ts.Check(err)
 	}
@@ -73,9 +77,10 @@ func fleet(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Defer(func() { s.Close() })
 	ts.Setenv("PORT", s.Port())
-	if a := s.TLSAddr(); a.IsValid() {
-		ts.Setenv("TLSPORT", strconv.Itoa(int(a.Port())))
-		ts.Setenv("CA", f.CAOut)
+	ts.Setenv("CA", f.CAOut)
+	for _, service := range s.Services() {
+		port := strconv.Itoa(int(s.ServiceAddr(service).Port()))
+		ts.Setenv(strings.ToUpper(string(service))+"PORT", port)
 	}
 	*ts.Value(serverKey{}).(**sim.Server) = s
 }

@@ -27,6 +27,9 @@ listening port, as healthy, slow, failing or broken as its script says. What an 
 does depends on the seed and the address alone. The admin endpoint counts what really
 arrived: GET /stats, /hits, /hits.csv; POST /reset, /rules.
 
+Without a listener of another service it serves plain HTTP on a free port. Behaviours
+hold for every service, each in its own words: status:7 is an exit code over SSH.
+
 Behaviours are written with a weight, and add up with +:
 
   ok  status:503  slow:50ms  slow:10ms-2s  slow:exp(100ms)  chunked  once  redirect:URL
@@ -34,14 +37,17 @@ Behaviours are written with a weight, and add up with +:
   close-before  conflict  flaky:0.3  warmup:2  version:2.5.0  slow:50ms+status:503`,
 		Example: `  muster sim --listen :8080
   muster sim --listen :8080 --mix 'ok*94,slow:200ms-2s*3,status:503*2,hang*1'
-  muster sim --listen :8080 --rule '127.1.3.0/24=hang' --rule 'path=/slow=slow:1s'`,
+  muster sim --listen :8080 --rule '127.1.3.0/24=hang' --rule 'path=/slow=slow:1s'
+  muster sim --tcp :7000 --udp :7001 --mix 'ok*9,hang*1'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.runSim(cmd.Context(), f) },
 	}
 	fs := cmd.Flags()
 	fs.Uint64Var(&f.fleet.Seed, "seed", 0, "choose another fleet")
-	fs.StringArrayVar(&f.fleet.Listen, "listen", nil, "plain `ADDRESS`: :8080 is that port on every loopback address (default a free port)")
-	fs.StringArrayVar(&f.fleet.TLS, "tls", nil, "TLS `ADDRESS` in the same form")
+	fs.StringArrayVar(&f.fleet.Listen, "listen", nil, "plain HTTP `ADDRESS`: :8080 is that port on every loopback address (default a free port)")
+	fs.StringArrayVar(&f.fleet.TLS, "tls", nil, "`ADDRESS` of HTTP over TLS in the same form")
+	fs.StringArrayVar(&f.fleet.TCP, "tcp", nil, "`ADDRESS` of lines of text: a banner, then OK to each line")
+	fs.StringArrayVar(&f.fleet.UDP, "udp", nil, "`ADDRESS` of an echo of datagrams")
 	fs.StringVar(&f.fleet.Admin, "admin", "", "`ADDRESS` of the admin endpoint (default a free loopback port)")
 	fs.StringVar(&f.fleet.CAOut, "ca-out", "", "write the certificate authority of the TLS listeners to this `FILE`")
 	fs.StringVar(&f.mix, "mix", "", "behaviours with their weights: `ok*95,status:503*5`")
@@ -81,11 +87,10 @@ func (p *Program) runSim(ctx context.Context, f *simFlags) error {
 		return err
 	}
 	fleet.OnReady = func(s *sim.Server) {
-		for _, a := range s.Addrs() {
-			fmt.Fprintf(p.Out, "listening on %s\n", a)
-		}
-		if a := s.TLSAddr(); a.IsValid() {
-			fmt.Fprintf(p.Out, "listening on %s (TLS)\n", a)
+		for _, service := range s.Services() {
+			for _, a := range s.ServiceAddrs(service) {
+				fmt.Fprintf(p.Out, "listening on %s (%s)\n", a, service)
+			}
 		}
 		fmt.Fprintf(p.Out, "admin %s\n", s.AdminURL())
 	}

@@ -171,8 +171,8 @@ func (b *Behaviour) failing(arg string) (err error) {
 
 func parseStatus(s string) (int, error) {
 	n, err := strconv.Atoi(s)
-	if err != nil || n < 200 || n > 999 {
-		return 0, fmt.Errorf("status %q is not between 200 and 999", s)
+	if err != nil || n < 0 || n > 999 {
+		return 0, fmt.Errorf("status %q is not between 0 and 999", s)
 	}
 	return n, nil
 }

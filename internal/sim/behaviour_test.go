@@ -185,7 +185,7 @@ func TestRedirectLands(t *testing.T) {
 func TestParseBehaviourRejects(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
-		"", "nonsense", "status", "status:42", "slow", "slow:fast", "slow:2s-1s", "slow:exp(1s", "hang:often",
+		"", "nonsense", "status", "status:1000", "status:-1", "slow", "slow:fast", "slow:2s-1s", "slow:exp(1s", "hang:often",
 		"hang+reset", "drip:0s", "oversized:0", "oversized:9999999999G", "flaky:2", "warmup:x", "version:", "redirect:a b",
 		"slow:2h", "normal(1ms)", "slow:lognormal(1ms,-1)", "garbage:2M",
 	} {

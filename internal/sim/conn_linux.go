@@ -37,7 +37,7 @@ type conn struct {
 }
 
 // welcome makes a connection of an accepted descriptor and serves what already
-// arrived on it.
+// arrived on it, or greets the client.
 func (l *loop) welcome(ln *listener, fd int) {
 	ep, ok := ln.endpoint(fd)
 	if !ok {
@@ -49,7 +49,13 @@ func (l *loop) welcome(ln *listener, fd int) {
 		l.start(c, early.onAcceptPlan())
 		return
 	}
-	l.readable(c)
+	if c.parser.service = ln.service; ln.service != TCP {
+		l.readable(c)
+		return
+	}
+	if l.start(c, l.srv.script.Load().greet(&l.scratch, &c.ep)) {
+		l.watch(c, unix.EPOLLIN|unix.EPOLLRDHUP)
+	}
 }
 
 func (l *loop) take(fd int, ep endpoint) *conn {
@@ -170,7 +176,7 @@ func (l *loop) consume(c *conn, data []byte) {
 			l.watch(c, unix.EPOLLIN|unix.EPOLLRDHUP)
 			return
 		}
-		p := l.srv.answer(&l.scratch, &c.ep, &c.parser.rq)
+		p := l.srv.answer(&l.scratch, &c.ep, &c.parser)
 		c.parser.reset()
 		c.rest = append(c.rest[:0], data...)
 		if !l.start(c, p) {

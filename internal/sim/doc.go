@@ -1,7 +1,8 @@
 // Package sim is a simulated fleet in one process: up to 16 million loopback
-// addresses (every 127.x.y.z) behind one listener, each with a behaviour, a
-// latency and a body of its own, cheap enough not to be the bottleneck of what
-// is measured against it.
+// addresses (every 127.x.y.z) behind one listener per service, each with a
+// behaviour, a latency and a body of its own, cheap enough not to be the
+// bottleneck of what is measured against it. The services are HTTP, plain and
+// over TLS, lines of text over TCP, and an echo over UDP.
 //
 // What an address does is a pure function of the seed, the local address and
 // the port, so two runs with one seed see the same fleet however their
@@ -23,7 +24,7 @@
 // with + add up, as in "slow:50ms+status:503":
 //
 //	ok                    200 with the body
-//	status:503            that status with the body
+//	status:503            that status with the body (below 200, 500)
 //	slow:50ms             delay before the answer; also 10ms-2s (uniform),
 //	                      exp(100ms), normal(100ms,20ms), lognormal(100ms,0.5)
 //	reset[:accept|body]   RST once the request is in, on accept, or mid-body
@@ -42,6 +43,47 @@
 //	warmup:2[,503]        the first requests of each address fail
 //	once                  200, and the connection closes after each answer
 //	version:2.5.0         the address reports that version
+//
+// That is HTTP. Every other service does under each behaviour what comes closest
+// in its protocol; what is not listed for a service is ok there.
+//
+// # TCP
+//
+// A connection is greeted with "220 ADDR muster-sim ready", each line answered
+// with "OK ADDR LINE", and QUIT with "221 ADDR bye" and the end.
+//
+//	status:554            554 instead of 220 and OK
+//	slow                  before the banner and before each answer
+//	reset[:accept|body]   RST once a line is in, on accept, or mid-banner
+//	hang[:accept]         a banner, then silence; or silence from the start
+//	hang-body             half the banner, then silence
+//	drip                  banner and answers byte by byte
+//	garbage               bytes that are not text instead of the banner, then FIN
+//	oversized             that many bytes of lines behind the banner
+//	endless               a line that never ends behind the banner
+//	close-early           half the banner, then FIN
+//	close-before[:accept] FIN instead of an answer, or on accept
+//	flaky, warmup         those answers begin with the status instead of OK
+//	once                  the connection closes after the first answer
+//
+// # UDP
+//
+// A datagram is answered with "ADDR PAYLOAD" from the address it was sent to.
+//
+//	status:503            "503 ADDR PAYLOAD"
+//	slow                  before the answer
+//	hang, hang-body, close-before   silence
+//	reset                 ICMP port unreachable (silence without the right to raw sockets)
+//	garbage               that many bytes of noise
+//	oversized             a datagram of that size, at most the 65,507 bytes of UDP
+//	endless               1,000 times the answer, one per millisecond
+//	drip                  a datagram per byte, at most 64, one per interval
+//	chunked               the answer in two datagrams
+//	close-early           half the answer
+//	conflict[:chunked]    the answer from an address that was not asked; and again from the right one
+//	flaky, warmup         those datagrams are lost
+//
+// # Paths of HTTP
 //
 // Two paths answer alike on every address, whatever its behaviour: /echo
 // returns method, headers and body of the request, /headers only the headers.

@@ -21,10 +21,13 @@ type Fleet struct {
 	// loopback address (all of 127.0.0.0/8, closed to other machines),
 	// "127.1.2.3:8080" or "[::1]:8080" one address, "0.0.0.0:8080" whatever
 	// reaches this machine. Port 0 is a free port. Empty is ":0", or no plain
-	// listener if TLS is set.
+	// listener if another service is named.
 	Listen []string `json:"listen,omitzero"`
 	// TLS names the TLS listeners in the same form.
 	TLS []string `json:"tls,omitzero"`
+	// TCP names the listeners of lines of text in the same form, UDP those of the echo.
+	TCP []string `json:"tcp,omitzero"`
+	UDP []string `json:"udp,omitzero"`
 	// Admin is the address of the admin endpoint; "" is a free loopback port.
 	Admin string `json:"admin,omitzero"`
 	// CAOut is a file that receives the certificate of the authority that signs
@@ -63,8 +66,8 @@ const (
 // Validate reports everything that is wrong with the description.
 func (f *Fleet) Validate() error {
 	var errs []error
-	for _, addr := range append(append([]string{}, f.listen()...), f.TLS...) {
-		if _, err := parseListen(addr); err != nil {
+	for _, o := range f.openings() {
+		if _, err := parseListen(o.addr); err != nil {
 			errs = append(errs, err)
 		}
 	}
@@ -98,13 +101,6 @@ func (f *Fleet) Run(ctx context.Context) error {
 		f.OnReady(s)
 	}
 	return s.Wait()
-}
-
-func (f *Fleet) listen() []string {
-	if len(f.Listen) == 0 && len(f.TLS) == 0 {
-		return []string{":0"}
-	}
-	return f.Listen
 }
 
 func (f *Fleet) loops() int {

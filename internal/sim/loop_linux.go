@@ -3,7 +3,6 @@ package sim
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"runtime"
 	"sync/atomic"
@@ -25,7 +24,9 @@ type loop struct {
 	epoll     int
 	wake      int // eventfd that ends a wait
 	listeners []*listener
-	conns     []*conn // by descriptor
+	sockets   []*socket // of datagrams
+	packets   *packets  // nil without sockets
+	conns     []*conn   // by descriptor
 	free      []*conn
 	youngest  uint32 // generation of the last connection
 	open      int
@@ -39,44 +40,6 @@ type loop struct {
 	events    []unix.EpollEvent
 	stopping  atomic.Bool
 	thread    threadClock
-}
-
-// openPlain makes the event loops and binds their listeners.
-func (s *Server) openPlain(_ context.Context, addrs []string) error {
-	if len(addrs) == 0 {
-		return nil
-	}
-	bindings := make([]binding, len(addrs))
-	for i, a := range addrs {
-		var err error
-		if bindings[i], err = parseListen(a); err != nil {
-			return err
-		}
-		if err := checkFree(bindings[i]); err != nil {
-			return fmt.Errorf("listen on %s: %w", a, err)
-		}
-	}
-	for range s.fleet.loops() {
-		l, err := newLoop(s)
-		if err != nil {
-			return err
-		}
-		s.engine = append(s.engine, l)
-		for i := range bindings {
-			ln, err := listenRaw(bindings[i])
-			if err != nil {
-				return fmt.Errorf("listen on %s: %w", addrs[i], err)
-			}
-			bindings[i].addr = ln.bound // a free port is the same for every loop
-			if err := l.add(ln); err != nil {
-				return err
-			}
-		}
-	}
-	for _, b := range bindings {
-		s.addrs = append(s.addrs, reachable(b.addr))
-	}
-	return nil
 }
 
 func newLoop(s *Server) (*loop, error) {
@@ -176,6 +139,12 @@ func (l *loop) handle(ev *unix.EpollEvent) {
 			return
 		}
 	}
+	for _, so := range l.sockets {
+		if fd == so.fd {
+			l.receive(so)
+			return
+		}
+	}
 	if fd < len(l.conns) {
 		if c := l.conns[fd]; c != nil && c.generation == uint32(ev.Pad) {
 			l.event(c, ev.Events)
@@ -226,11 +195,13 @@ func (l *loop) watchListeners(events uint32) {
 	}
 }
 
-// expire runs the timers that are due; one without a connection ends a pause.
+// expire runs the timers that are due; one without a connection or a volley ends a pause.
 func (l *loop) expire() {
 	for len(l.timers) > 0 && l.timers[0].at <= l.now {
 		t := l.timers.pop()
 		switch {
+		case t.volley != nil:
+			l.sendLate(t.volley)
 		case t.conn == nil:
 			l.resume()
 		case t.conn.generation == t.generation:
@@ -258,6 +229,12 @@ func (l *loop) close() {
 	}
 	for _, ln := range l.listeners {
 		_ = unix.Close(ln.fd)
+	}
+	for _, so := range l.sockets {
+		_ = unix.Close(so.fd)
+	}
+	if l.packets != nil {
+		l.packets.close()
 	}
 	_ = unix.Close(l.wake)
 	_ = unix.Close(l.epoll)

@@ -4,19 +4,20 @@ package sim
 
 import (
 	"context"
+	"errors"
 	"syscall"
 )
 
-// openPlain serves plain HTTP with a goroutine per connection, since the event
-// loop needs epoll.
-func (s *Server) openPlain(ctx context.Context, addrs []string) error {
-	for _, addr := range addrs {
-		st, err := s.openStream(ctx, addr, nil)
-		if err != nil {
+// openLoops serves plain HTTP and TCP with a goroutine per connection, since the
+// event loop needs epoll.
+func (s *Server) openLoops(ctx context.Context) error {
+	if len(s.fleet.openingsOf(UDP)) > 0 {
+		return errors.New("the UDP service of a simulated fleet needs Linux")
+	}
+	for _, o := range s.fleet.openingsOf(HTTP, TCP) {
+		if err := s.openStream(ctx, o, nil); err != nil {
 			return err
 		}
-		s.engine = append(s.engine, st)
-		s.addrs = append(s.addrs, st.addr())
 	}
 	return nil
 }

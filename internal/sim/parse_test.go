@@ -265,7 +265,7 @@ func BenchmarkAnswer(b *testing.B) {
 		if _, done, err := p.feed(data); !done || err != nil {
 			b.Fatal(done, err)
 		}
-		s.answer(&w, &ep, &p.rq)
+		s.answer(&w, &ep, &p)
 		p.reset()
 	}
 }

@@ -44,10 +44,16 @@ func (s *script) answer(w *scratch, ep *endpoint, rq *request, n uint64) plan {
 		a.version = pick(s.versions, draw(s.seed, ep.key, saltVersion))
 	}
 	p := a.plan()
-	if c.Delay != (Latency{}) {
-		p.delay = c.Delay.at(unit(draw(s.seed, ep.key, saltLatency)), unit(draw(s.seed, ep.key, saltLatency2)))
-	}
+	p.delay = s.delay(c, ep)
 	return p
+}
+
+// delay is how long an address waits before it answers.
+func (s *script) delay(c *choice, ep *endpoint) time.Duration {
+	if c.Delay == (Latency{}) {
+		return 0
+	}
+	return c.Delay.at(unit(draw(s.seed, ep.key, saltLatency)), unit(draw(s.seed, ep.key, saltLatency2)))
 }
 
 // onAccept is the plan of a behaviour that shows before a request.
@@ -74,8 +80,6 @@ type answering struct {
 
 func (a *answering) plan() plan {
 	switch a.b.Kind {
-	case Status:
-		return a.respond(a.b.Status)
 	case Reset:
 		return a.cut(a.b.Where == "body", endRST)
 	case Hang:
@@ -102,14 +106,12 @@ func (a *answering) plan() plan {
 		return a.chunked()
 	case Redirect:
 		return a.redirect()
-	case Flaky:
-		if unit(draw(a.script.seed, a.ep.key+a.n<<1, saltFlaky)) < a.b.Share {
-			return a.respond(a.b.Status)
+	}
+	if status, fails := a.fails(); fails {
+		if status < 200 {
+			status = 500 // it is a status of another service
 		}
-	case Warmup:
-		if a.n <= uint64(a.b.Count) {
-			return a.respond(a.b.Status)
-		}
+		return a.respond(status)
 	}
 	return a.respond(200)
 }

@@ -23,6 +23,7 @@ type request struct {
 	method, path []byte // the path includes the query
 	headers      []byte // header lines, without the request line and the empty line
 	body         []byte // kept for /echo only
+	line         []byte // of the TCP service, without its end
 	http10       bool
 	close        bool  // the client does not want the connection kept
 	length       int64 // bytes of body received
@@ -35,10 +36,11 @@ type parser struct {
 	// expects is set when the client waits for "100 Continue"; the caller
 	// answers and clears it.
 	expects bool
-	keep    bool   // collect the body
-	left    int64  // bytes of body or chunk still to come
-	head    []byte // head carried over between pieces
-	line    []byte // chunk-size or trailer line carried over
+	keep    bool    // collect the body
+	service Service // what the listener speaks
+	left    int64   // bytes of body or chunk still to come
+	head    []byte  // head carried over between pieces
+	line    []byte  // chunk-size or trailer line carried over
 	rq      request
 }
 
@@ -58,12 +60,16 @@ const (
 func (p *parser) started() bool { return p.phase != inHead || len(p.head) > 0 }
 
 func (p *parser) reset() {
-	*p = parser{head: p.head[:0], line: p.line[:0], rq: request{body: p.rq.body[:0]}}
+	*p = parser{service: p.service, head: p.head[:0], line: p.line[:0], rq: request{body: p.rq.body[:0]}}
 }
 
 // feed consumes bytes up to the end of the request. After done, the bytes from
 // used on belong to the next request. The request may alias data.
 func (p *parser) feed(data []byte) (used int, done bool, err error) {
+	if p.service == TCP {
+		used, done = p.feedText(data)
+		return used, done, nil
+	}
 	if p.phase == inHead {
 		if used, err = p.feedHead(data); err != nil || p.phase == inHead {
 			return used, false, err

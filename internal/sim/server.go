@@ -26,8 +26,7 @@ type Server struct {
 	ca     *authority // nil without TLS listeners
 	admin  net.Listener
 	engine []engine
-	addrs  []netip.AddrPort // plain listeners, then TLS ones
-	plain  int              // how many of addrs are plain
+	served []served // by service
 
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -86,22 +85,15 @@ func (f *Fleet) Start(ctx context.Context) (*Server, error) {
 }
 
 func (s *Server) listen(ctx context.Context) (err error) {
-	if err := s.openPlain(ctx, s.fleet.listen()); err != nil {
-		return err
-	}
-	s.plain = len(s.addrs)
 	if len(s.fleet.TLS) > 0 {
 		if s.ca, err = newAuthority(s.fleet.Seed); err != nil {
 			return err
 		}
 	}
-	for _, addr := range s.fleet.TLS {
-		st, err := s.openStream(ctx, addr, s.ca)
-		if err != nil {
+	for _, open := range []func(context.Context) error{s.openLoops, s.openTLS} {
+		if err := open(ctx); err != nil {
 			return err
 		}
-		s.engine = append(s.engine, st)
-		s.addrs = append(s.addrs, st.addr())
 	}
 	if s.fleet.CAOut != "" && s.ca != nil {
 		if err := os.WriteFile(s.fleet.CAOut, s.ca.pem, 0o644); err != nil {
@@ -115,6 +107,16 @@ func (s *Server) listen(ctx context.Context) (err error) {
 	var lc net.ListenConfig
 	if s.admin, err = lc.Listen(ctx, "tcp", admin); err != nil {
 		return fmt.Errorf("listen for admin on %s: %w", admin, err)
+	}
+	return nil
+}
+
+// openTLS binds the listeners of HTTP over TLS.
+func (s *Server) openTLS(ctx context.Context) error {
+	for _, o := range s.fleet.openingsOf(TLS) {
+		if err := s.openStream(ctx, o, s.ca); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -168,20 +170,12 @@ func (s *Server) Close() error {
 	return s.Wait()
 }
 
-// Addr is where the first plain listener is bound, or the first TLS one if
-// there is no plain one; of a listener on every loopback address, 127.0.0.1.
-func (s *Server) Addr() netip.AddrPort { return s.addrs[0] }
-
-// Addrs are all listeners: the plain ones, then the TLS ones, in the order given.
-func (s *Server) Addrs() []netip.AddrPort { return append([]netip.AddrPort{}, s.addrs...) }
+// Addr is where the first plain HTTP listener is bound, or the first listener of
+// another service if there is no such; of a listener on every loopback address, 127.0.0.1.
+func (s *Server) Addr() netip.AddrPort { return s.served[0].addr }
 
 // TLSAddr is where the first TLS listener is bound, or invalid without one.
-func (s *Server) TLSAddr() netip.AddrPort {
-	if s.plain == len(s.addrs) {
-		return netip.AddrPort{}
-	}
-	return s.addrs[s.plain]
-}
+func (s *Server) TLSAddr() netip.AddrPort { return s.ServiceAddr(TLS) }
 
 // Port is the port of Addr as text, to put behind any 127.x.y.z.
 func (s *Server) Port() string { return strconv.Itoa(int(s.Addr().Port())) }
@@ -212,10 +206,14 @@ func (s *Server) SetRules(rules Rules) error {
 }
 
 // answer counts a request and plans its answer.
-func (s *Server) answer(w *scratch, ep *endpoint, rq *request) plan {
+func (s *Server) answer(w *scratch, ep *endpoint, p *parser) plan {
+	rq := &p.rq
 	s.gauge.requests.Add(1)
 	n := s.tally.request(ep)
 	sc := s.script.Load()
+	if p.service == TCP {
+		return sc.answerLine(w, ep, rq.line, n)
+	}
 	if p, ok := sc.echo(w, rq); ok {
 		return p
 	}

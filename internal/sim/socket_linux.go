@@ -1,9 +1,7 @@
 package sim
 
 import (
-	"context"
 	"errors"
-	"net"
 	"net/netip"
 	"os"
 	"sync/atomic"
@@ -19,31 +17,12 @@ const backlog = 1 << 16
 
 // listener is one listening socket.
 type listener struct {
-	fd    int
-	bound netip.AddrPort
-	guard bool     // refuse what was not sent to a loopback address
-	fixed endpoint // of every connection, unless bound to a wildcard address
-	wild  bool
-}
-
-// checkFree fails when somebody listens on a port already. The loops share theirs with SO_REUSEPORT,
-// which would let two fleets share one, and each count half of what arrives.
-func checkFree(b binding) error {
-	if b.addr.Port() == 0 {
-		return nil
-	}
-	l, err := (&net.ListenConfig{Control: loopbackControlOf(b)}).Listen(context.Background(), "tcp", b.addr.String())
-	if err != nil {
-		return err
-	}
-	return l.Close()
-}
-
-func loopbackControlOf(b binding) func(string, string, syscall.RawConn) error {
-	if b.loopback {
-		return loopbackControl
-	}
-	return nil
+	fd      int
+	bound   netip.AddrPort
+	guard   bool     // refuse what was not sent to a loopback address
+	fixed   endpoint // of every connection, unless bound to a wildcard address
+	wild    bool
+	service Service
 }
 
 func listenRaw(b binding) (*listener, error) {

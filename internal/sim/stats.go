@@ -7,14 +7,14 @@ import (
 
 // Stats is what a fleet has served since its start or the last reset.
 type Stats struct {
-	Requests    uint64 `json:"requests"`    // complete requests, answered or not
+	Requests    uint64 `json:"requests"`    // complete requests, lines and datagrams, answered or not
 	Connections uint64 `json:"connections"` // accepted
 	Rejected    uint64 `json:"rejected"`    // answered 400 or 431
 	Aborted     uint64 `json:"aborted"`     // connections the client left in mid-exchange
 	BytesSent   uint64 `json:"bytes_sent"`
 	BytesRead   uint64 `json:"bytes_read"`
-	// ByProfile counts requests, or connections for what shows on accept, by
-	// behaviour.
+	// ByProfile counts requests by behaviour, or connections for what shows
+	// before a request, as the banner of a TCP listener does.
 	ByProfile map[string]uint64 `json:"by_profile"`
 	// DistinctAddresses is how many address and port pairs a client connected to.
 	DistinctAddresses int     `json:"distinct_addresses"`

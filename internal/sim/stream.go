@@ -23,16 +23,32 @@ var errGone = errors.New("client left")
 // stream serves one listener with a goroutine per connection: the engine for
 // TLS, and for systems without an event loop.
 type stream struct {
-	srv   *Server
-	ln    *net.TCPListener
-	tls   *tls.Config // nil is plain
-	guard bool        // refuse what was not sent to a loopback address
+	srv     *Server
+	ln      *net.TCPListener
+	tls     *tls.Config // nil is plain
+	guard   bool        // refuse what was not sent to a loopback address
+	service Service
 }
 
-func (s *Server) openStream(ctx context.Context, addr string, ca *authority) (*stream, error) {
-	b, err := parseListen(addr)
+func (s *Server) openStream(ctx context.Context, o opening, ca *authority) error {
+	ln, guard, err := listenTCP(ctx, o)
 	if err != nil {
-		return nil, err
+		return err
+	}
+	st := &stream{srv: s, ln: ln, guard: guard, service: o.service}
+	if ca != nil {
+		st.tls = ca.config()
+	}
+	s.engine = append(s.engine, st)
+	s.served = append(s.served, served{o.service, st.addr()})
+	return nil
+}
+
+// listenTCP binds a listener; guarded is one that other machines may not reach.
+func listenTCP(ctx context.Context, o opening) (ln *net.TCPListener, guarded bool, err error) {
+	b, err := parseListen(o.addr)
+	if err != nil {
+		return nil, false, err
 	}
 	lc := net.ListenConfig{}
 	if b.loopback {
@@ -42,15 +58,11 @@ func (s *Server) openStream(ctx context.Context, addr string, ca *authority) (*s
 	if b.addr.Addr().Is6() {
 		network = "tcp6"
 	}
-	ln, err := lc.Listen(ctx, network, b.addr.String())
+	l, err := lc.Listen(ctx, network, b.addr.String())
 	if err != nil {
-		return nil, fmt.Errorf("listen on %s: %w", addr, err)
+		return nil, false, fmt.Errorf("listen on %s (%s): %w", o.addr, o.service, err)
 	}
-	st := &stream{srv: s, ln: ln.(*net.TCPListener), guard: b.loopback}
-	if ca != nil {
-		st.tls = ca.config()
-	}
-	return st, nil
+	return l.(*net.TCPListener), b.loopback, nil
 }
 
 // reachable is the address under which a listener answers: a wildcard one does
@@ -118,6 +130,7 @@ type session struct {
 func (st *stream) serve(ctx context.Context, raw *net.TCPConn) {
 	defer context.AfterFunc(ctx, func() { _ = raw.Close() })()
 	c := &session{srv: st.srv, raw: raw, conn: raw, ep: endpointOf(raw.LocalAddr()), in: make([]byte, 16<<10)}
+	c.parser.service = st.service
 	if st.guard && !c.ep.addr.Addr().IsLoopback() {
 		_ = raw.Close()
 		return
@@ -152,6 +165,11 @@ func (c *session) converse(config *tls.Config) error {
 		_ = c.raw.SetDeadline(time.Time{})
 		c.conn = t
 	}
+	if c.parser.service == TCP {
+		if goesOn, err := c.perform(c.srv.script.Load().greet(&c.scratch, &c.ep)); !goesOn {
+			return err
+		}
+	}
 	for {
 		p, err := c.receive()
 		if err != nil {
@@ -184,7 +202,7 @@ func (c *session) receive() (plan, error) {
 			return c.srv.refuse(&c.scratch, err), nil
 		}
 		if done {
-			p := c.srv.answer(&c.scratch, &c.ep, &c.parser.rq)
+			p := c.srv.answer(&c.scratch, &c.ep, &c.parser)
 			c.parser.reset()
 			return p, nil
 		}

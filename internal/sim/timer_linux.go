@@ -6,6 +6,7 @@ type timer struct {
 	at         int64 // nanoseconds on the loop's clock
 	conn       *conn
 	generation uint32
+	volley     *lateVolley
 }
 
 // timers is a binary heap, the earliest first.
