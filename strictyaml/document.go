@@ -159,7 +159,6 @@ func placeOf(t *token.Token) place {
 type reader struct {
 	name    string
 	anchors map[string]*node
-	nodes   int
 }
 
 func (r *reader) errorf(at place, format string, args ...any) error {
