@@ -9,6 +9,7 @@
 // The kinds are:
 //
 //	http   [HTTP]: one request, one answer, over HTTP/1.1 or HTTP/2, plain or TLS
+//	tcp    [TCP]: one connection, and a dialogue over it
 //
 // Every string that is sent is a template of package vars. A defect that one target's values
 // cause (a missing variable, a line break inside of a header) makes that target invalid

@@ -93,7 +93,10 @@ type Registry map[string]func() Spec
 
 // Kinds returns the kinds of probes that exist.
 func Kinds() Registry {
-	return Registry{"http": func() Spec { return &HTTP{} }}
+	return Registry{
+		"http": func() Spec { return &HTTP{} },
+		"tcp":  func() Spec { return &TCP{} },
+	}
 }
 
 // Names returns the registered kinds, sorted.

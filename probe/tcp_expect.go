@@ -1,0 +1,119 @@
+package probe
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+)
+
+// expect reads until the expectation is met.
+func (k *talk) expect(st *tcpStep, fields []pieces) error {
+	k.seen = k.at
+	for {
+		if k.met(st, false) {
+			break
+		}
+		err := k.read(true)
+		if err == nil {
+			continue
+		}
+		if err != io.EOF && err != errIdle {
+			return err
+		}
+		if k.met(st, true) {
+			break
+		}
+		if err == errIdle {
+			k.ended = nil
+		}
+		return k.unmet(st, err)
+	}
+	for i, f := range st.fields {
+		k.catch(f.name, string(fields[i].appendTo(nil, k.group)))
+	}
+	return nil
+}
+
+// unmet is the end of an expectation: of a peer that has said nothing since its turn began, or something else.
+func (k *talk) unmet(st *tcpStep, err error) error {
+	if err == io.EOF && !k.fresh {
+		return errNoAnswer
+	}
+	last := bytes.TrimRight(k.in, "\r\n")
+	last = last[bytes.LastIndexByte(last, '\n')+1:]
+	return &unmet{st.reason, fmt.Sprintf("got %q", last[:min(len(last), maxQuote)])}
+}
+
+// met looks for the expectation in what came. last says that nothing more comes.
+func (k *talk) met(st *tcpStep, last bool) bool {
+	switch {
+	case st.re == nil:
+		return k.metBytes(st.bytes)
+	case st.raw:
+		from := max(k.at, len(k.in)-rawWindow)
+		if k.seen == len(k.in) && !last {
+			return false
+		}
+		k.seen = len(k.in)
+		return k.match(st, k.in[from:], from, -1)
+	}
+	for k.at < len(k.in) {
+		end, next := bytes.IndexByte(k.in[k.seen:], '\n'), 0
+		switch {
+		case end >= 0:
+			end += k.seen
+			next = end + 1
+		case last:
+			end, next = len(k.in), len(k.in)
+		default:
+			k.seen = len(k.in)
+			return false
+		}
+		line := bytes.TrimSuffix(k.in[k.at:end], []byte{'\r'})
+		if k.match(st, line, k.at, next) {
+			return true
+		}
+		k.at, k.seen = next, next
+	}
+	return false
+}
+
+func (k *talk) metBytes(want string) bool {
+	i := bytes.Index(k.in[k.at:], []byte(want))
+	if i < 0 {
+		return false
+	}
+	k.at += i + len(want)
+	k.re = []string{want}
+	return true
+}
+
+// match holds the pattern against text, which stands at from. What is used of the input then ends at next, or with the
+// match if that is negative.
+func (k *talk) match(st *tcpStep, text []byte, from, next int) bool {
+	m := st.re.FindSubmatchIndex(text)
+	if m == nil {
+		return false
+	}
+	k.re = make([]string, len(m)/2)
+	for i, name := range st.re.SubexpNames() {
+		if m[2*i] >= 0 {
+			k.re[i] = string(text[m[2*i]:m[2*i+1]])
+		}
+		if name != "" {
+			k.catch(name, k.re[i])
+		}
+	}
+	if next < 0 {
+		next = from + m[1]
+	}
+	k.at, k.seen = next, next
+	return true
+}
+
+func (k *talk) catch(name, value string) {
+	if k.caught == nil {
+		k.caught = map[string]string{}
+	}
+	k.caught[name] = value
+}
