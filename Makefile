@@ -8,13 +8,16 @@ FUZZTIME   ?= 5m
 PACKAGES   := ./...
 
 .DEFAULT_GOAL := build
-.PHONY: help build test test-deps demo bench fuzz chaos lint clean
+.PHONY: help build schema test test-deps demo bench fuzz chaos lint clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/muster
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/muster ./cmd/muster
+
+schema: ## write docs/action.schema.json from the types
+	$(GO) generate ./internal/actionschema
 
 test-deps: ## install the servers and tools that the tests talk to (idempotent; needs root or sudo)
 	@./.ci/deps

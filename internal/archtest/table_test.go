@@ -7,10 +7,12 @@ const module = "github.com/musterhq/muster"
 // before it, never one on its own line or after it.
 var floors = [][]string{
 	{"", "nodeset", "permute"}, // F0: vocabulary and pure sets; imports nothing of the module
-	{"vars"},                   // F1, in the order in which one may use the other
+	{"strictyaml"},             // F1, in the order in which one may use the other
+	{"vars"},
 	{"extract"},
 	{"dial"},
 	{"probe"},
+	{"action"},
 	{"fanout"},
 	{"inventory/hostfile"},
 	{"inventory"},
@@ -24,26 +26,27 @@ var floors = [][]string{
 }
 
 // aside lists packages that stand beside the building: nothing may import them.
-var aside = []string{"internal/archtest", "bench", "bench/netpool"}
+var aside = []string{"internal/archtest", "internal/actionschema", "bench", "bench/netpool"}
 
 // owners says which one package imports an outside module, and why it is there.
 var owners = map[string]struct{ pkgs, why string }{
 	"github.com/expr-lang/expr": {"extract", "conditions over answers"},
 
-	"golang.org/x/text":               {"probe", "charsets of answers"},
-	"github.com/goccy/go-yaml":        {"inventory/hostfile internal/cli", "YAML with positions: inventories, the defaults file"},
-	"modernc.org/sqlite":              {"internal/store", "the embedded database"},
-	"github.com/klauspost/compress":   {"internal/store", "zstd for stored results"},
-	"github.com/spf13/cobra":          {"internal/cli", "commands, help, completion"},
-	"github.com/spf13/pflag":          {"internal/cli", "flags of cobra"},
-	"golang.org/x/term":               {"internal/cli", "terminal size, passwords without echo"},
-	"golang.org/x/net":                {"dial probe", "IDN host names; HTTP/2 errors"},
-	"golang.org/x/sys":                {"dial probe internal/sim", "epoll and raw sockets"},
-	"github.com/google/go-cmp":        {"", "tests"},
-	"github.com/rogpeppe/go-internal": {"", "tests"},
-	"github.com/miekg/dns":            {"", "tests"},
-	"go.uber.org/goleak":              {"", "tests"},
-	"pgregory.net/rapid":              {"", "tests"},
+	"golang.org/x/text":                        {"probe", "charsets of answers"},
+	"github.com/goccy/go-yaml":                 {"inventory/hostfile internal/cli strictyaml", "YAML with positions: inventories, the defaults file, actions, modules"},
+	"modernc.org/sqlite":                       {"internal/store", "the embedded database"},
+	"github.com/klauspost/compress":            {"internal/store", "zstd for stored results"},
+	"github.com/spf13/cobra":                   {"internal/cli", "commands, help, completion"},
+	"github.com/spf13/pflag":                   {"internal/cli", "flags of cobra"},
+	"golang.org/x/term":                        {"internal/cli", "terminal size, passwords without echo"},
+	"golang.org/x/net":                         {"dial probe", "IDN host names; HTTP/2 errors"},
+	"golang.org/x/sys":                         {"dial probe internal/sim", "epoll and raw sockets"},
+	"github.com/google/go-cmp":                 {"", "tests"},
+	"github.com/rogpeppe/go-internal":          {"", "tests"},
+	"github.com/santhosh-tekuri/jsonschema/v6": {"", "tests"},
+	"github.com/miekg/dns":                     {"", "tests"},
+	"go.uber.org/goleak":                       {"", "tests"},
+	"pgregory.net/rapid":                       {"", "tests"},
 }
 
 // dialers may open sockets; all others go through package dial. sim is the peer of

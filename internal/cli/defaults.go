@@ -75,12 +75,13 @@ func (p *Program) applyDefaults(cmd *cobra.Command) error {
 // setFlags applies the sections from the innermost command outwards: what is
 // nearer wins.
 func (p *Program) setFlags(cmd *cobra.Command, path string) error {
+	p.usual = map[string]bool{}
 	for c := cmd; c.HasParent(); c = c.Parent() {
 		section := commandPath(c)
 		for name, value := range p.defaults[section] {
 			flag := cmd.Flags().Lookup(name)
 			if flag == nil {
-				if c != cmd { // a section for several commands may name flags of some
+				if c != cmd || c.HasSubCommands() { // a section for several commands may name flags of some
 					continue
 				}
 				return fmt.Errorf("%s: %s: %s: no such flag (see muster %s --help)", path, section, name, section)
@@ -91,6 +92,7 @@ func (p *Program) setFlags(cmd *cobra.Command, path string) error {
 			if err := setFlag(cmd.Flags(), flag, value); err != nil {
 				return fmt.Errorf("%s: %s: %s: %w", path, section, name, err)
 			}
+			p.usual[name] = true
 		}
 	}
 	return nil

@@ -129,7 +129,7 @@ func brief(j *muster.Job, width int) string {
 func cell(s string) string { return strings.ReplaceAll(sink.Visible(s), "\t", " ") }
 
 func (p *Program) jobShow() *cobra.Command {
-	var asJSON bool
+	var asJSON, asAction bool
 	cmd := &cobra.Command{
 		Use: "show [RUN]", Short: "Show one run: what was done, how it ended", Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -137,6 +137,9 @@ func (p *Program) jobShow() *cobra.Command {
 				job, err := st.Job(cmd.Context(), refOf(args))
 				if err != nil {
 					return err
+				}
+				if asAction {
+					return p.printAction(&job)
 				}
 				counts, err := st.Counts(cmd.Context(), job.ID)
 				if err != nil {
@@ -150,6 +153,8 @@ func (p *Program) jobShow() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON document")
+	cmd.Flags().BoolVar(&asAction, "action", false, "its action as YAML, for muster run -A")
+	cmd.MarkFlagsMutuallyExclusive("json", "action")
 	return cmd
 }
 

@@ -34,6 +34,7 @@ type Program struct {
 	Show <-chan os.Signal
 
 	defaults defaults
+	usual    map[string]bool          // flags that the defaults file set
 	args     []string                 // of this invocation
 	given    map[string]muster.Secret // secrets that stood on the command line
 }

@@ -27,6 +27,8 @@ type request struct {
 	plan    planFlags
 	output  outputFlags
 	save    saveFlags
+	saved   savedFlags
+	cmd     *cobra.Command
 	expect  string
 	extract []string
 	reason  string
@@ -34,6 +36,7 @@ type request struct {
 
 // add gives the command its flags; those of its own kind of action stand after the targets.
 func (r *request) add(cmd *cobra.Command, kind string, action func(*pflag.FlagSet)) {
+	r.cmd = cmd
 	var help sections
 	help.add(cmd, "Targets", r.targets.add)
 	help.add(cmd, kind, action)
@@ -43,7 +46,10 @@ func (r *request) add(cmd *cobra.Command, kind string, action func(*pflag.FlagSe
 	})
 	help.add(cmd, "How the work is spread", r.plan.add)
 	help.add(cmd, "What is shown", r.output.add)
-	help.add(cmd, "What is kept", r.keep)
+	help.add(cmd, "What is kept", func(fs *pflag.FlagSet) {
+		r.keep(fs)
+		r.saved.add(fs)
+	})
 }
 
 func (r *request) keep(fs *pflag.FlagSet) {
@@ -52,11 +58,7 @@ func (r *request) keep(fs *pflag.FlagSet) {
 }
 
 func (p *Program) runCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "run",
-		Short: "Run an action on targets",
-		Long:  "Runs an action on targets. Every target ends in exactly one outcome; the last line of standard\nerror is the account of them.\n\n" + exitHelp,
-	}
+	cmd := p.runSavedCommand()
 	cmd.AddCommand(p.runHTTPCommand())
 	cmd.AddCommand(p.runTCPCommand())
 	return cmd
@@ -114,6 +116,9 @@ func (p *Program) run(ctx context.Context, r *request, base string, action muste
 	spec, err := r.spec(action)
 	if err != nil {
 		return err
+	}
+	if r.saved.wanted() {
+		return p.writeCompiled(r, spec.Action)
 	}
 	return p.runSpec(ctx, r, spec, base)
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -30,6 +31,14 @@ func (s *sections) add(cmd *cobra.Command, title string, fill func(*pflag.FlagSe
 func (s *sections) usage(cmd *cobra.Command) error {
 	out := cmd.OutOrStderr()
 	fmt.Fprintf(out, "Usage:\n  %s\n\nExamples:\n%s\n", cmd.UseLine(), cmd.Example)
+	if cmd.HasAvailableSubCommands() {
+		fmt.Fprintf(out, "\nKinds of actions (muster run KIND --help):\n")
+		for _, c := range cmd.Commands() {
+			if c.IsAvailableCommand() {
+				fmt.Fprintf(out, "  %-*s %s\n", cmd.NamePadding()+2, c.Name(), c.Short)
+			}
+		}
+	}
 	for _, sec := range *s {
 		fmt.Fprintf(out, "\n%s:\n%s", sec.title, sec.flags.FlagUsages())
 	}
@@ -53,17 +62,22 @@ func strict(cmd *cobra.Command) {
 	if cmd.Runnable() || !cmd.HasParent() {
 		return
 	}
-	cmd.SuggestionsMinimumDistance = 2
 	cmd.FParseErrWhitelist.UnknownFlags = true // they are those of the command that was meant
 	cmd.RunE = func(c *cobra.Command, given []string) error {
 		if len(given) == 0 {
 			return c.Help()
 		}
-		var message strings.Builder
-		fmt.Fprintf(&message, "unknown command %q for %q (see %[2]s --help)", given[0], c.CommandPath())
-		for _, near := range c.SuggestionsFor(given[0]) {
-			fmt.Fprintf(&message, "; did you mean %s?", near)
-		}
-		return usageError{fmt.Errorf("%s", message.String())}
+		return unknownCommand(c, given[0])
 	}
+}
+
+// unknownCommand says that c has no command of that name, and which was meant.
+func unknownCommand(c *cobra.Command, name string) error {
+	c.SuggestionsMinimumDistance = 2
+	var message strings.Builder
+	fmt.Fprintf(&message, "unknown command %q for %q (see %[2]s --help)", name, c.CommandPath())
+	for _, near := range c.SuggestionsFor(name) {
+		fmt.Fprintf(&message, "; did you mean %s?", near)
+	}
+	return usageError{errors.New(message.String())}
 }
