@@ -47,6 +47,8 @@ var owners = map[string]struct{ pkgs, why string }{
 	"github.com/miekg/dns":                     {"", "tests"},
 	"go.uber.org/goleak":                       {"", "tests"},
 	"pgregory.net/rapid":                       {"", "tests"},
+	"golang.org/x/crypto":                      {"internal/sim", "SSH"},
+	"github.com/pkg/sftp":                      {"internal/sim", "SFTP"},
 }
 
 // dialers may open sockets; all others go through package dial. sim is the peer of

@@ -43,7 +43,8 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// fleet starts a simulated fleet: fleet [mix=…] [rule=…]… [tls] [tcp] [udp]; it sets $PORT and $CA,
+// fleet starts a simulated fleet: fleet [mix=…] [rule=…]… [tls] [tcp] [udp] [ssh]; it sets $PORT, $CA and
+// $KNOWN_HOSTS,
 // and the port of each service, such as $TLSPORT or $TCPPORT, and ends with the script.
 func fleet(ts *testscript.TestScript, neg bool, args []string) {
 	f := sim.Fleet{Seed: 1}
@@ -66,10 +67,13 @@ func fleet(ts *testscript.TestScript, neg bool, args []string) {
 			f.CAOut = ts.MkAbs("ca.pem")
 		case "tcp":
 			f.Listen, f.TCP = []string{":0"}, []string{":0"}
+		case "ssh":
+			f.Listen, f.SSH = []string{":0"}, []string{":0"}
+			f.KnownHostsOut = ts.MkAbs("known_hosts")
 		case "udp":
 			f.Listen, f.UDP = []string{":0"}, []string{":0"}
 		default:
-			ts.Fatalf("fleet: %s: want mix=, rule=, versions=, body=, tls, tcp or udp", a)
+			ts.Fatalf("fleet: %s: want mix=, rule=, versions=, body=, tls, tcp, udp or ssh", a)
 		}
 		ts.Check(err)
 	}
@@ -78,6 +82,7 @@ func fleet(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(func() { s.Close() })
 	ts.Setenv("PORT", s.Port())
 	ts.Setenv("CA", f.CAOut)
+	ts.Setenv("KNOWN_HOSTS", f.KnownHostsOut)
 	for _, service := range s.Services() {
 		port := strconv.Itoa(int(s.ServiceAddr(service).Port()))
 		ts.Setenv(strings.ToUpper(string(service))+"PORT", port)

@@ -38,7 +38,8 @@ Behaviours are written with a weight, and add up with +:
 		Example: `  muster sim --listen :8080
   muster sim --listen :8080 --mix 'ok*94,slow:200ms-2s*3,status:503*2,hang*1'
   muster sim --listen :8080 --rule '127.1.3.0/24=hang' --rule 'path=/slow=slow:1s'
-  muster sim --tcp :7000 --udp :7001 --mix 'ok*9,hang*1'`,
+  muster sim --tcp :7000 --udp :7001 --mix 'ok*9,hang*1'
+  muster sim --ssh :2222 --known-hosts-out fleet.hosts --mix 'ok*9,status:3*1'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.runSim(cmd.Context(), f) },
 	}
@@ -48,6 +49,8 @@ Behaviours are written with a weight, and add up with +:
 	fs.StringArrayVar(&f.fleet.TLS, "tls", nil, "`ADDRESS` of HTTP over TLS in the same form")
 	fs.StringArrayVar(&f.fleet.TCP, "tcp", nil, "`ADDRESS` of lines of text: a banner, then OK to each line")
 	fs.StringArrayVar(&f.fleet.UDP, "udp", nil, "`ADDRESS` of an echo of datagrams")
+	fs.StringArrayVar(&f.fleet.SSH, "ssh", nil, "`ADDRESS` of SSH: any user with a key or the password sim")
+	fs.StringVar(&f.fleet.KnownHostsOut, "known-hosts-out", "", "write the host key of the SSH listeners to this `FILE`")
 	fs.StringVar(&f.fleet.Admin, "admin", "", "`ADDRESS` of the admin endpoint (default a free loopback port)")
 	fs.StringVar(&f.fleet.CAOut, "ca-out", "", "write the certificate authority of the TLS listeners to this `FILE`")
 	fs.StringVar(&f.mix, "mix", "", "behaviours with their weights: `ok*95,status:503*5`")

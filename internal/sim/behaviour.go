@@ -42,7 +42,7 @@ type Behaviour struct {
 	Version string  // overrides the address's version in bodies; "" does not
 
 	Status   int           // of Status; of the failing answers of Flaky and Warmup
-	Where    string        // "accept", "body", "chunked", "head", "loop" or a URL, by kind
+	Where    string        // "accept", "handshake", "login", "body", "chunked", "head", "loop" or a URL, by kind
 	Size     int64         // bytes, of Garbage and Oversized
 	Interval time.Duration // between bytes, of Drip
 	Share    float64       // of failing requests, of Flaky
@@ -99,9 +99,9 @@ func (b *Behaviour) argument(arg string) (err error) {
 	case Status:
 		b.Status, err = parseStatus(arg)
 	case Reset:
-		return b.where(arg, "accept", "body")
+		return b.where(arg, "accept", "handshake", "login", "body")
 	case Hang, CloseBefore:
-		return b.where(arg, "accept")
+		return b.where(arg, "accept", "handshake", "login")
 	case Endless:
 		return b.where(arg, "chunked", "head")
 	case Conflict:

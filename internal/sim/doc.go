@@ -2,7 +2,7 @@
 // addresses (every 127.x.y.z) behind one listener per service, each with a
 // behaviour, a latency and a body of its own, cheap enough not to be the
 // bottleneck of what is measured against it. The services are HTTP, plain and
-// over TLS, lines of text over TCP, and an echo over UDP.
+// over TLS, lines of text over TCP, an echo over UDP, and commands and files over SSH.
 //
 // What an address does is a pure function of the seed, the local address and
 // the port, so two runs with one seed see the same fleet however their
@@ -30,6 +30,7 @@
 //	reset[:accept|body]   RST once the request is in, on accept, or mid-body
 //	hang[:accept]         read the request and never answer; or never even read
 //	hang-body             head and half the body, then silence
+//	reset:handshake, hang:handshake, close-before:handshake   the same in the TLS handshake
 //	drip[:1s]             the answer byte by byte, one per interval
 //	garbage[:512]         bytes that are not HTTP, then FIN
 //	oversized[:16M]       a correctly framed body of that size
@@ -82,6 +83,31 @@
 //	close-early           half the answer
 //	conflict[:chunked]    the answer from an address that was not asked; and again from the right one
 //	flaky, warmup         those datagrams are lost
+//
+// # SSH
+//
+// Any user may log in with any key or the password "sim", and run one command per
+// session: true, false, exit N, echo TEXT, stderr TEXT, hostname, env, cat, yes, sleep D,
+// kill SIGNAL; anything else prints "ADDR: COMMAND". All addresses have one host
+// key, which follows from the seed. SFTP keeps the files of each address in memory.
+//
+//	status:3              exit code 3 (1 if above 255); files refused with that SFTP status or for want of space
+//	status:401, :403      the login is refused
+//	slow                  before the command
+//	reset[:accept|handshake|login|body]   RST at the command, on accept, after the
+//	                      version, after the login, or with half the output out
+//	hang[:accept|handshake|login]         silence from there on
+//	hang-body             half the output, then silence
+//	drip                  the output byte by byte
+//	garbage               bytes that are not SSH, then FIN
+//	oversized             that many bytes of output
+//	endless[:head]        output that never ends; or lines before the version that never end
+//	close-early           half the output, then the channel closes without a status
+//	close-before[:accept|handshake|login] FIN there
+//	conflict              another host key than the fleet's
+//	flaky, warmup         those commands exit with the status (1 if above 255)
+//	once                  the connection closes after one command
+//	version:X             the server calls itself muster-sim_X
 //
 // # Paths of HTTP
 //

@@ -25,15 +25,20 @@ type Fleet struct {
 	Listen []string `json:"listen,omitzero"`
 	// TLS names the TLS listeners in the same form.
 	TLS []string `json:"tls,omitzero"`
-	// TCP names the listeners of lines of text in the same form, UDP those of the echo.
+	// TCP names the listeners of lines of text in the same form, UDP those of the
+	// echo, SSH those of commands and files.
 	TCP []string `json:"tcp,omitzero"`
 	UDP []string `json:"udp,omitzero"`
+	SSH []string `json:"ssh,omitzero"`
 	// Admin is the address of the admin endpoint; "" is a free loopback port.
 	Admin string `json:"admin,omitzero"`
 	// CAOut is a file that receives the certificate of the authority that signs
 	// the fleet's TLS certificates, in PEM; "" writes none. It depends on
 	// the seed alone.
 	CAOut string `json:"ca_out,omitzero"`
+	// KnownHostsOut is a file that receives the line by which an SSH client knows
+	// the fleet; "" writes none. But for the port it depends on the seed alone.
+	KnownHostsOut string `json:"known_hosts_out,omitzero"`
 	// Mix spreads behaviours over the addresses; empty is ok for all.
 	Mix Mix `json:"mix,omitzero"`
 	// Rules take precedence over the mix.

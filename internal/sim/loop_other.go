@@ -15,7 +15,11 @@ func (s *Server) openLoops(ctx context.Context) error {
 		return errors.New("the UDP service of a simulated fleet needs Linux")
 	}
 	for _, o := range s.fleet.openingsOf(HTTP, TCP) {
-		if err := s.openStream(ctx, o, nil); err != nil {
+		speak := func(_ context.Context, c *session) error {
+			c.parser.service = o.service
+			return c.converse(nil)
+		}
+		if err := s.openStream(ctx, o, speak); err != nil {
 			return err
 		}
 	}

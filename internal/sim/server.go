@@ -14,19 +14,22 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/crypto/ssh"
 )
 
 // Server is a running fleet. Its methods are safe for concurrent use.
 type Server struct {
-	fleet  Fleet
-	script atomic.Pointer[script]
-	ledger ledger
-	tally  tally
-	gauge  gauge
-	ca     *authority // nil without TLS listeners
-	admin  net.Listener
-	engine []engine
-	served []served // by service
+	fleet   Fleet
+	script  atomic.Pointer[script]
+	ledger  ledger
+	tally   tally
+	gauge   gauge
+	ca      *authority // nil without TLS listeners
+	admin   net.Listener
+	engine  []engine
+	served  []served      // by service
+	hostKey ssh.PublicKey // nil without SSH listeners
 
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -90,7 +93,7 @@ func (s *Server) listen(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	for _, open := range []func(context.Context) error{s.openLoops, s.openTLS} {
+	for _, open := range []func(context.Context) error{s.openLoops, s.openTLS, s.openSSH} {
 		if err := open(ctx); err != nil {
 			return err
 		}
@@ -114,7 +117,7 @@ func (s *Server) listen(ctx context.Context) (err error) {
 // openTLS binds the listeners of HTTP over TLS.
 func (s *Server) openTLS(ctx context.Context) error {
 	for _, o := range s.fleet.openingsOf(TLS) {
-		if err := s.openStream(ctx, o, s.ca); err != nil {
+		if err := s.openStream(ctx, o, func(_ context.Context, c *session) error { return c.converse(s.ca.config()) }); err != nil {
 			return err
 		}
 	}

@@ -14,6 +14,7 @@ const (
 	TLS  Service = "tls" // HTTP over TLS
 	TCP  Service = "tcp" // lines of text
 	UDP  Service = "udp" // an echo
+	SSH  Service = "ssh"
 )
 
 // served is a listener and where it is bound.
@@ -34,7 +35,7 @@ func (f *Fleet) openings() []opening {
 	for _, group := range []struct {
 		service Service
 		addrs   []string
-	}{{HTTP, f.Listen}, {TLS, f.TLS}, {TCP, f.TCP}, {UDP, f.UDP}} {
+	}{{HTTP, f.Listen}, {TLS, f.TLS}, {TCP, f.TCP}, {UDP, f.UDP}, {SSH, f.SSH}} {
 		for _, addr := range group.addrs {
 			all = append(all, opening{group.service, addr})
 		}

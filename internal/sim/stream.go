@@ -1,10 +1,12 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -21,24 +23,21 @@ const handshakeLimit = 10 * time.Second
 var errGone = errors.New("client left")
 
 // stream serves one listener with a goroutine per connection: the engine for
-// TLS, and for systems without an event loop.
+// TLS, SSH and gRPC, and for systems without an event loop.
 type stream struct {
-	srv     *Server
-	ln      *net.TCPListener
-	tls     *tls.Config // nil is plain
-	guard   bool        // refuse what was not sent to a loopback address
-	service Service
+	srv   *Server
+	ln    *net.TCPListener
+	guard bool // refuse what was not sent to a loopback address
+	// speak serves a connection to its end; errGone is the only error that counts.
+	speak func(context.Context, *session) error
 }
 
-func (s *Server) openStream(ctx context.Context, o opening, ca *authority) error {
+func (s *Server) openStream(ctx context.Context, o opening, speak func(context.Context, *session) error) error {
 	ln, guard, err := listenTCP(ctx, o)
 	if err != nil {
 		return err
 	}
-	st := &stream{srv: s, ln: ln, guard: guard, service: o.service}
-	if ca != nil {
-		st.tls = ca.config()
-	}
+	st := &stream{srv: s, ln: ln, guard: guard, speak: speak}
 	s.engine = append(s.engine, st)
 	s.served = append(s.served, served{o.service, st.addr()})
 	return nil
@@ -129,8 +128,7 @@ type session struct {
 
 func (st *stream) serve(ctx context.Context, raw *net.TCPConn) {
 	defer context.AfterFunc(ctx, func() { _ = raw.Close() })()
-	c := &session{srv: st.srv, raw: raw, conn: raw, ep: endpointOf(raw.LocalAddr()), in: make([]byte, 16<<10)}
-	c.parser.service = st.service
+	c := &session{srv: st.srv, raw: raw, conn: raw, ep: endpointOf(raw.LocalAddr())}
 	if st.guard && !c.ep.addr.Addr().IsLoopback() {
 		_ = raw.Close()
 		return
@@ -139,31 +137,51 @@ func (st *stream) serve(ctx context.Context, raw *net.TCPConn) {
 	c.srv.tally.opened(&c.ep)
 	defer func() {
 		c.srv.gauge.open.Add(-1)
-		c.srv.gauge.sent.Add(c.sent)
 		c.srv.tally.closed(&c.ep, c.sent)
 	}()
-	err := c.converse(st.tls)
+	err := c.begin(ctx, st.speak)
 	if errors.Is(err, errGone) {
 		c.srv.gauge.aborted.Add(1)
 	}
 	_ = raw.Close() // it may be closed already, in its own way
 }
 
-// converse runs the connection to its end; errGone is the only error that
-// counts.
-func (c *session) converse(config *tls.Config) error {
+// begin serves the connection, unless its address does not even listen.
+func (c *session) begin(ctx context.Context, speak func(context.Context, *session) error) error {
 	if early := c.srv.script.Load().accept(&c.ep); early != nil {
 		_, err := c.perform(early.onAcceptPlan())
 		return err
 	}
-	if config != nil {
-		t := tls.Server(c.raw, config)
-		_ = c.raw.SetDeadline(time.Now().Add(handshakeLimit))
-		if t.Handshake() != nil {
+	return speak(ctx, c)
+}
+
+// secure begins the connection with a TLS handshake, or spoils it.
+func (c *session) secure(config *tls.Config) error {
+	if b := c.srv.script.Load().choose(&c.ep, nil); b.Where == "handshake" {
+		b.served.Add(1)
+		if _, err := c.raw.Read(make([]byte, 1)); err != nil {
 			return errGone
 		}
-		_ = c.raw.SetDeadline(time.Time{})
-		c.conn = t
+		_, err := c.end(b.ending())
+		return cmp.Or(err, io.EOF)
+	}
+	t := tls.Server(c.raw, config)
+	_ = c.raw.SetDeadline(time.Now().Add(handshakeLimit))
+	if t.Handshake() != nil {
+		return errGone
+	}
+	_ = c.raw.SetDeadline(time.Time{})
+	c.conn = t
+	return nil
+}
+
+// converse serves HTTP, over TLS if there is a configuration, or lines of text.
+func (c *session) converse(config *tls.Config) error {
+	c.in = make([]byte, 16<<10)
+	if config != nil {
+		if err := c.secure(config); err != nil {
+			return err
+		}
 	}
 	if c.parser.service == TCP {
 		if goesOn, err := c.perform(c.srv.script.Load().greet(&c.scratch, &c.ep)); !goesOn {
@@ -266,6 +284,7 @@ func (c *session) write(b []byte) error {
 	}
 	n, err := c.conn.Write(b)
 	c.sent += uint64(n)
+	c.srv.gauge.sent.Add(uint64(n))
 	if err != nil {
 		return errGone
 	}
