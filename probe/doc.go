@@ -8,6 +8,7 @@
 //
 // The kinds are:
 //
+//	exec   [Exec]: a local command per target, monitoring plugins among them
 //	http   [HTTP]: one request, one answer, over HTTP/1.1 or HTTP/2, plain or TLS
 //	tcp    [TCP]: one connection, and a dialogue over it
 //

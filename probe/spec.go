@@ -94,6 +94,7 @@ type Registry map[string]func() Spec
 // Kinds returns the kinds of probes that exist.
 func Kinds() Registry {
 	return Registry{
+		"exec": func() Spec { return &Exec{} },
 		"http": func() Spec { return &HTTP{} },
 		"tcp":  func() Spec { return &TCP{} },
 	}
