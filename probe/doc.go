@@ -8,9 +8,11 @@
 //
 // The kinds are:
 //
+//	dns    [DNS]: one question to a name server, over UDP, TCP or TLS
 //	exec   [Exec]: a local command per target, monitoring plugins among them
 //	http   [HTTP]: one request, one answer, over HTTP/1.1 or HTTP/2, plain or TLS
 //	tcp    [TCP]: one connection, and a dialogue over it
+//	udp    [UDP]: one datagram, one or several in return
 //
 // Every string that is sent is a template of package vars. A defect that one target's values
 // cause (a missing variable, a line break inside of a header) makes that target invalid

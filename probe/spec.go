@@ -97,6 +97,8 @@ func Kinds() Registry {
 		"exec": func() Spec { return &Exec{} },
 		"http": func() Spec { return &HTTP{} },
 		"tcp":  func() Spec { return &TCP{} },
+		"dns":  func() Spec { return &DNS{} },
+		"udp":  func() Spec { return &UDP{} },
 	}
 }
 

@@ -44,7 +44,7 @@ var owners = map[string]struct{ pkgs, why string }{
 	"github.com/google/go-cmp":                 {"", "tests"},
 	"github.com/rogpeppe/go-internal":          {"", "tests"},
 	"github.com/santhosh-tekuri/jsonschema/v6": {"", "tests"},
-	"github.com/miekg/dns":                     {"", "tests"},
+	"github.com/miekg/dns":                     {"probe", "DNS messages and their text"},
 	"go.uber.org/goleak":                       {"", "tests"},
 	"pgregory.net/rapid":                       {"", "tests"},
 	"golang.org/x/crypto":                      {"internal/sim", "SSH"},

@@ -62,6 +62,8 @@ func (p *Program) runCommand() *cobra.Command {
 	cmd.AddCommand(p.runExecCommand())
 	cmd.AddCommand(p.runHTTPCommand())
 	cmd.AddCommand(p.runTCPCommand())
+	cmd.AddCommand(p.runUDPCommand())
+	cmd.AddCommand(p.runDNSCommand())
 	return cmd
 }
 
