@@ -43,7 +43,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// fleet starts a simulated fleet: fleet [mix=…] [rule=…]… [tls] [tcp] [udp] [ssh]; it sets $PORT, $CA and
+// fleet starts a simulated fleet: fleet [mix=…] [rule=…]… [tls] [tcp] [udp] [ssh] [dns]; it sets $PORT, $CA and
 // $KNOWN_HOSTS,
 // and the port of each service, such as $TLSPORT or $TCPPORT, and ends with the script.
 func fleet(ts *testscript.TestScript, neg bool, args []string) {
@@ -70,10 +70,12 @@ func fleet(ts *testscript.TestScript, neg bool, args []string) {
 		case "ssh":
 			f.Listen, f.SSH = []string{":0"}, []string{":0"}
 			f.KnownHostsOut = ts.MkAbs("known_hosts")
+		case "dns":
+			f.Listen, f.DNS = []string{":0"}, []string{":0"}
 		case "udp":
 			f.Listen, f.UDP = []string{":0"}, []string{":0"}
 		default:
-			ts.Fatalf("fleet: %s: want mix=, rule=, versions=, body=, tls, tcp, udp or ssh", a)
+			ts.Fatalf("fleet: %s: want mix=, rule=, versions=, body=, tls, tcp, udp, ssh or dns", a)
 		}
 		ts.Check(err)
 	}

@@ -51,6 +51,7 @@ Behaviours are written with a weight, and add up with +:
 	fs.StringArrayVar(&f.fleet.UDP, "udp", nil, "`ADDRESS` of an echo of datagrams")
 	fs.StringArrayVar(&f.fleet.SSH, "ssh", nil, "`ADDRESS` of SSH: any user with a key or the password sim")
 	fs.StringVar(&f.fleet.KnownHostsOut, "known-hosts-out", "", "write the host key of the SSH listeners to this `FILE`")
+	fs.StringArrayVar(&f.fleet.DNS, "dns", nil, "`ADDRESS` of DNS, over UDP and TCP: every name resolves")
 	fs.StringVar(&f.fleet.Admin, "admin", "", "`ADDRESS` of the admin endpoint (default a free loopback port)")
 	fs.StringVar(&f.fleet.CAOut, "ca-out", "", "write the certificate authority of the TLS listeners to this `FILE`")
 	fs.StringVar(&f.mix, "mix", "", "behaviours with their weights: `ok*95,status:503*5`")

@@ -42,7 +42,7 @@ type Behaviour struct {
 	Version string  // overrides the address's version in bodies; "" does not
 
 	Status   int           // of Status; of the failing answers of Flaky and Warmup
-	Where    string        // "accept", "handshake", "login", "body", "chunked", "head", "loop" or a URL, by kind
+	Where    string        // "accept", "handshake", "login", "body", "chunked", "head", "id", "question", "loop" or a URL, by kind
 	Size     int64         // bytes, of Garbage and Oversized
 	Interval time.Duration // between bytes, of Drip
 	Share    float64       // of failing requests, of Flaky
@@ -105,7 +105,7 @@ func (b *Behaviour) argument(arg string) (err error) {
 	case Endless:
 		return b.where(arg, "chunked", "head")
 	case Conflict:
-		return b.where(arg, "chunked")
+		return b.where(arg, "chunked", "id", "question")
 	case Redirect:
 		b.Where = arg
 		if strings.ContainsAny(arg, "+=,;*()# \t\r\n") {

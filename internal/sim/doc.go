@@ -2,7 +2,8 @@
 // addresses (every 127.x.y.z) behind one listener per service, each with a
 // behaviour, a latency and a body of its own, cheap enough not to be the
 // bottleneck of what is measured against it. The services are HTTP, plain and
-// over TLS, lines of text over TCP, an echo over UDP, and commands and files over SSH.
+// over TLS, lines of text over TCP, an echo over UDP, commands and files over
+// SSH, and DNS.
 //
 // What an address does is a pure function of the seed, the local address and
 // the port, so two runs with one seed see the same fleet however their
@@ -108,6 +109,22 @@
 //	flaky, warmup         those commands exit with the status (1 if above 255)
 //	once                  the connection closes after one command
 //	version:X             the server calls itself muster-sim_X
+//
+// # DNS
+//
+// Every name has records of the types A, AAAA, NS, PTR, MX, SRV, SOA and TXT that follow
+// from the seed and the name; TXT tells which address answers. Names below nxdomain do
+// not exist, those below empty have no records. Listeners answer over UDP and TCP. Where
+// nothing else is said, behaviours are those of UDP, and over TCP those of HTTP.
+//
+//	status:5              that rcode (SERVFAIL if above 15)
+//	chunked               TC over UDP, the whole answer over TCP
+//	oversized             TXT records of about that size
+//	redirect              a referral: no answer, NS in the authority section
+//	conflict:id           another id than that of the question
+//	conflict:question     another question
+//	flaky, warmup         those questions are lost (SERVFAIL over TCP)
+//	version:X             TXT tells the version too
 //
 // # Paths of HTTP
 //

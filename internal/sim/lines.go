@@ -30,7 +30,7 @@ func (s *script) greet(w *scratch, ep *endpoint) plan {
 	c.served.Add(1)
 	a := answering{scratch: w, script: s, b: &c.Behaviour, instance: instance{seed: s.seed, ep: *ep}}
 	p := a.banner()
-	p.delay = s.delay(c, ep)
+	p.delay = s.delay(&c.Behaviour, ep)
 	return p
 }
 
@@ -75,7 +75,7 @@ func (s *script) answerLine(w *scratch, ep *endpoint, line []byte, n uint64) pla
 		instance: instance{seed: s.seed, ep: *ep, n: n},
 	}
 	p := a.line(line)
-	p.delay = s.delay(c, ep)
+	p.delay = s.delay(&c.Behaviour, ep)
 	return p
 }
 

@@ -11,8 +11,8 @@ import (
 // openLoops serves plain HTTP and TCP with a goroutine per connection, since the
 // event loop needs epoll.
 func (s *Server) openLoops(ctx context.Context) error {
-	if len(s.fleet.openingsOf(UDP)) > 0 {
-		return errors.New("the UDP service of a simulated fleet needs Linux")
+	if len(s.fleet.openingsOf(UDP, DNS)) > 0 {
+		return errors.New("the UDP and DNS services of a simulated fleet need Linux")
 	}
 	for _, o := range s.fleet.openingsOf(HTTP, TCP) {
 		speak := func(_ context.Context, c *session) error {

@@ -44,7 +44,7 @@ func (s *script) echoPacket(w *scratch, ep *endpoint, payload []byte, n uint64) 
 	c.served.Add(1)
 	a := answering{scratch: w, script: s, b: &c.Behaviour, instance: instance{seed: s.seed, ep: *ep, n: n}}
 	v := a.echoed(payload)
-	v.delay = s.delay(c, ep)
+	v.delay = s.delay(&c.Behaviour, ep)
 	return v
 }
 

@@ -38,10 +38,10 @@ func (l *loop) bindSocket(st *site) error {
 		return os.NewSyscallError("socket", err)
 	}
 	so := &socket{fd: fd, service: st.service, guard: st.loopback}
-	l.sockets = append(l.sockets, so) // the loop closes it
 	if err := so.bind(st.binding); err != nil {
-		return err
+		return errors.Join(err, unix.Close(fd))
 	}
+	l.sockets = append(l.sockets, so)
 	st.binding.addr = so.bound
 	return l.control(unix.EPOLL_CTL_ADD, fd, unix.EPOLLIN, 0)
 }
@@ -174,7 +174,11 @@ func (l *loop) answerPacket(so *socket, ep *endpoint, from *envelope, payload []
 	g.requests.Add(1)
 	g.received.Add(uint64(len(payload)))
 	n := l.srv.tally.request(ep)
-	v := l.srv.script.Load().echoPacket(&l.scratch, ep, payload, n)
+	plan := (*script).echoPacket
+	if so.service == DNS {
+		plan = (*script).dnsPacket
+	}
+	v := plan(l.srv.script.Load(), &l.scratch, ep, payload, n)
 	if v.count == 0 && !v.refused {
 		return
 	}

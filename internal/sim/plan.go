@@ -44,16 +44,16 @@ func (s *script) answer(w *scratch, ep *endpoint, rq *request, n uint64) plan {
 		a.version = pick(s.versions, draw(s.seed, ep.key, saltVersion))
 	}
 	p := a.plan()
-	p.delay = s.delay(c, ep)
+	p.delay = s.delay(&c.Behaviour, ep)
 	return p
 }
 
 // delay is how long an address waits before it answers.
-func (s *script) delay(c *choice, ep *endpoint) time.Duration {
-	if c.Delay == (Latency{}) {
+func (s *script) delay(b *Behaviour, ep *endpoint) time.Duration {
+	if b.Delay == (Latency{}) {
 		return 0
 	}
-	return c.Delay.at(unit(draw(s.seed, ep.key, saltLatency)), unit(draw(s.seed, ep.key, saltLatency2)))
+	return b.Delay.at(unit(draw(s.seed, ep.key, saltLatency)), unit(draw(s.seed, ep.key, saltLatency2)))
 }
 
 // onAccept is the plan of a behaviour that shows before a request.

@@ -23,7 +23,7 @@ type request struct {
 	method, path []byte // the path includes the query
 	headers      []byte // header lines, without the request line and the empty line
 	body         []byte // kept for /echo only
-	line         []byte // of the TCP service, without its end
+	line         []byte // of the TCP service, without its end; or a DNS message
 	http10       bool
 	close        bool  // the client does not want the connection kept
 	length       int64 // bytes of body received
@@ -66,8 +66,12 @@ func (p *parser) reset() {
 // feed consumes bytes up to the end of the request. After done, the bytes from
 // used on belong to the next request. The request may alias data.
 func (p *parser) feed(data []byte) (used int, done bool, err error) {
-	if p.service == TCP {
+	switch p.service {
+	case TCP:
 		used, done = p.feedText(data)
+		return used, done, nil
+	case DNS:
+		used, done = p.feedFrame(data)
 		return used, done, nil
 	}
 	if p.phase == inHead {

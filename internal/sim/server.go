@@ -214,8 +214,11 @@ func (s *Server) answer(w *scratch, ep *endpoint, p *parser) plan {
 	s.gauge.requests.Add(1)
 	n := s.tally.request(ep)
 	sc := s.script.Load()
-	if p.service == TCP {
+	switch p.service {
+	case TCP:
 		return sc.answerLine(w, ep, rq.line, n)
+	case DNS:
+		return sc.dnsStream(w, ep, rq.line, n)
 	}
 	if p, ok := sc.echo(w, rq); ok {
 		return p

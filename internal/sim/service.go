@@ -15,6 +15,7 @@ const (
 	TCP  Service = "tcp" // lines of text
 	UDP  Service = "udp" // an echo
 	SSH  Service = "ssh"
+	DNS  Service = "dns" // over UDP and TCP, on one port
 )
 
 // served is a listener and where it is bound.
@@ -35,7 +36,7 @@ func (f *Fleet) openings() []opening {
 	for _, group := range []struct {
 		service Service
 		addrs   []string
-	}{{HTTP, f.Listen}, {TLS, f.TLS}, {TCP, f.TCP}, {UDP, f.UDP}, {SSH, f.SSH}} {
+	}{{HTTP, f.Listen}, {TLS, f.TLS}, {TCP, f.TCP}, {UDP, f.UDP}, {SSH, f.SSH}, {DNS, f.DNS}} {
 		for _, addr := range group.addrs {
 			all = append(all, opening{group.service, addr})
 		}

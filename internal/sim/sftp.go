@@ -38,7 +38,7 @@ func (sh *shell) transfer(ctx context.Context) {
 	sc := v.srv.script.Load()
 	b := sc.choose(&c.ep, nil)
 	b.served.Add(1)
-	wait(ctx, sc.delay(b, &c.ep))
+	wait(ctx, sc.delay(&b.Behaviour, &c.ep))
 	w := &faultyFiles{
 		Handlers:  v.files.of(c.ep.addr),
 		answering: answering{script: sc, b: &b.Behaviour, instance: instance{seed: sc.seed, ep: c.ep, n: n}},

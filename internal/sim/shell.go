@@ -89,7 +89,7 @@ func (sh *shell) run(ctx context.Context, command string) {
 	sc := v.srv.script.Load()
 	b := sc.choose(&c.ep, nil)
 	b.served.Add(1)
-	wait(ctx, sc.delay(b, &c.ep))
+	wait(ctx, sc.delay(&b.Behaviour, &c.ep))
 	a := answering{script: sc, b: &b.Behaviour, instance: instance{seed: sc.seed, ep: c.ep, n: n}}
 	status := uint32(0)
 	defer context.AfterFunc(ctx, func() { sh.end(0, context.Cause(ctx)) })() // also while it writes or reads
