@@ -12,6 +12,7 @@ import (
 type tools struct {
 	dir                    string // holds what was built, and state
 	floor, server, netpool string
+	packets                string // the floor of datagrams
 	self                   string // this program, which also serves the sim
 	curl, wrk, muster      string
 }
@@ -26,10 +27,12 @@ func build(ctx context.Context, dir, muster string) (*tools, error) {
 	t := &tools{
 		dir: dir, self: self,
 		floor: filepath.Join(dir, "floor"), server: filepath.Join(dir, "server"), netpool: filepath.Join(dir, "netpool"),
+		packets: filepath.Join(dir, "packets"),
 	}
 	for _, args := range [][]string{
 		{"gcc", "-O2", "-o", t.floor, filepath.Join("bench", "floor.c")},
 		{"gcc", "-O2", "-o", t.server, filepath.Join("bench", "server.c")},
+		{"gcc", "-O2", "-o", t.packets, filepath.Join("bench", "packets.c")},
 		{"go", "build", "-o", t.netpool, "./bench/netpool"},
 	} {
 		if out, err := exec.CommandContext(ctx, args[0], args[1:]...).CombinedOutput(); err != nil {

@@ -20,7 +20,7 @@ type benchCase struct {
 	name, title string
 	n           int // exchanges per run
 	rounds      int
-	servers     []string
+	servers     []string // nil: those of the command line
 	clients     func(*tools, *server) ([]client, error)
 }
 
@@ -39,12 +39,16 @@ func (s *settings) chosen() []benchCase {
 		{name: "million", n: 1_000_000, rounds: 1, title: "%s targets, a fresh connection each", clients: millionClients},
 		{name: "keepalive", n: s.targets, rounds: s.rounds, title: "%s requests to one server on kept connections", clients: keepClients(s.targets)},
 		{name: "one", n: 1, rounds: 4 * s.rounds, title: "%s target", clients: freshClients(1)},
+		{name: "udp", n: s.targets, rounds: s.rounds, title: "%s targets, a datagram each", servers: []string{"c"}, clients: datagramClients("udp", s.targets)},
+		{name: "dns", n: s.targets, rounds: s.rounds, title: "%s name servers, a question each", servers: []string{"c"}, clients: datagramClients("dns", s.targets)},
 	}
 	names, servers := strings.Split(s.cases, ","), strings.Split(s.servers, ",")
 	var chosen []benchCase
 	for _, c := range all {
 		if slices.Contains(names, c.name) {
-			c.servers = servers
+			if c.servers == nil {
+				c.servers = servers
+			}
 			chosen = append(chosen, c)
 		}
 	}

@@ -1,7 +1,7 @@
 // Command bench measures muster beside the floor and its peers, in one run and
 // in alternation, against a C server and against the simulated fleet.
 //
-//	go run ./bench [-cases fresh,million,keepalive,one] [-rounds 5] [-quick]
+//	go run ./bench [-cases fresh,million,keepalive,one,udp,dns] [-rounds 5] [-quick]
 //
 // Cases:
 //
@@ -10,6 +10,8 @@
 //	million    1,000,000 targets; memory
 //	keepalive  100,000 requests to one server on kept connections, beside wrk
 //	one        one target: what starting costs
+//	udp        100,000 targets, a datagram each; without and with stored results
+//	dns        100,000 name servers, a question each; without and with stored results
 //
 // Every client asks the same targets in the same order. Figures are medians of
 // the rounds, ratios medians of the ratios within each round. A run counts only
@@ -49,7 +51,7 @@ func main() {
 		return
 	}
 	var s settings
-	flag.StringVar(&s.cases, "cases", "fresh,million,keepalive,one", "cases to run")
+	flag.StringVar(&s.cases, "cases", "fresh,million,keepalive,one,udp,dns", "cases to run")
 	flag.IntVar(&s.rounds, "rounds", 5, "rounds per case")
 	flag.IntVar(&s.targets, "n", 100_000, "targets of fresh and requests of keepalive, a multiple of 250, above 50,000 of 50,000")
 	flag.BoolVar(&s.quick, "quick", false, "one round of 10,000 targets, without the million, not written to -out")

@@ -9,7 +9,8 @@
  *   server -p PORT
  *
  * Requests have no body. GET /__stats answers requests, connections, CPU and
- * wall time since the last GET /__reset.
+ * wall time since the last GET /__reset. Datagrams to the port are requests too
+ * (see datagrams.h).
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -27,6 +28,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "datagrams.h"
+
 enum { MAXFD = 1 << 20, EVENTS = 512, BODY = 200, REST_MS = 10, HEAD_MAX = 4096 };
 
 struct conn {
@@ -37,7 +40,7 @@ struct conn {
 };
 
 static struct conn conns[MAXFD];
-static int ep, lfd, paused;
+static int ep, lfd, ufd, paused;
 static unsigned long requests, connections;
 static double wall0, cpu0;
 static char buf[1 << 16];
@@ -218,11 +221,18 @@ int main(int argc, char **argv)
 		perror("listen");
 		return 1;
 	}
+	ufd = open_datagrams(ntohs(sa.sin_port));
+	if (ufd < 0) {
+		perror("bind datagrams");
+		return 1;
+	}
 	printf("%d\n", ntohs(sa.sin_port));
 	fflush(stdout);
 	ep = epoll_create1(EPOLL_CLOEXEC);
 	struct epoll_event ev = {.events = EPOLLIN, .data.fd = lfd}, evs[EVENTS];
 	epoll_ctl(ep, EPOLL_CTL_ADD, lfd, &ev);
+	ev.data.fd = ufd;
+	epoll_ctl(ep, EPOLL_CTL_ADD, ufd, &ev);
 	wall0 = wall();
 	cpu0 = cpu();
 	for (;;) {
@@ -230,6 +240,8 @@ int main(int argc, char **argv)
 		for (int i = 0; i < n; i++) {
 			if (evs[i].data.fd == lfd)
 				accept_some();
+			else if (evs[i].data.fd == ufd)
+				requests += answer_datagrams(ufd);
 			else
 				readable(evs[i].data.fd);
 		}
