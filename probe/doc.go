@@ -12,6 +12,7 @@
 //	exec   [Exec]: a local command per target, monitoring plugins among them
 //	http   [HTTP]: one request, one answer, over HTTP/1.1 or HTTP/2, plain or TLS
 //	tcp    [TCP]: one connection, and a dialogue over it
+//	tls    [Handshake]: one TLS handshake, and what the certificate says
 //	udp    [UDP]: one datagram, one or several in return
 //
 // Every string that is sent is a template of package vars. A defect that one target's values

@@ -94,10 +94,11 @@ type Registry map[string]func() Spec
 // Kinds returns the kinds of probes that exist.
 func Kinds() Registry {
 	return Registry{
+		"dns":  func() Spec { return &DNS{} },
 		"exec": func() Spec { return &Exec{} },
 		"http": func() Spec { return &HTTP{} },
 		"tcp":  func() Spec { return &TCP{} },
-		"dns":  func() Spec { return &DNS{} },
+		"tls":  func() Spec { return &Handshake{} },
 		"udp":  func() Spec { return &UDP{} },
 	}
 }

@@ -64,6 +64,7 @@ func (p *Program) runCommand() *cobra.Command {
 	cmd.AddCommand(p.runTCPCommand())
 	cmd.AddCommand(p.runUDPCommand())
 	cmd.AddCommand(p.runDNSCommand())
+	cmd.AddCommand(p.runTLSCommand())
 	return cmd
 }
 
