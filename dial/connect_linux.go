@@ -83,7 +83,7 @@ func sockaddr(ap netip.AddrPort) (unix.Sockaddr, int, error) {
 	if a.Is4() {
 		return &unix.SockaddrInet4{Port: int(ap.Port()), Addr: a.As4()}, unix.AF_INET, nil
 	}
-	zone, err := zoneIndex(a)
+	zone, err := ZoneIndex(a)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -29,7 +29,7 @@ func (c *conn) Close() error {
 
 // connect opens a connection whose Close releases b.
 func connect(ctx context.Context, ap netip.AddrPort, source netip.Addr, b *Budget) (*conn, error) {
-	if _, err := zoneIndex(ap.Addr()); err != nil {
+	if _, err := ZoneIndex(ap.Addr()); err != nil {
 		return nil, err
 	}
 	d := net.Dialer{KeepAlive: -1}

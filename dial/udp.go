@@ -40,7 +40,7 @@ func (c *udpConn) Close() error {
 const metItself = 8
 
 func connectUDP(_ context.Context, ap netip.AddrPort, source netip.Addr, b *Budget) (net.Conn, error) {
-	if _, err := zoneIndex(ap.Addr()); err != nil {
+	if _, err := ZoneIndex(ap.Addr()); err != nil {
 		return nil, err
 	}
 	var local *net.UDPAddr

@@ -6,8 +6,8 @@ import (
 	"strconv"
 )
 
-// zoneIndex returns the index of the interface that an address's zone names, 0 without a zone.
-func zoneIndex(a netip.Addr) (uint32, error) {
+// ZoneIndex returns the index of the interface that an address's zone names, 0 without a zone. The error is an [*Error].
+func ZoneIndex(a netip.Addr) (uint32, error) {
 	zone := a.Zone()
 	if zone == "" {
 		return 0, nil

@@ -8,7 +8,7 @@ import (
 
 // probeAside is ProbeBatch without an event loop, when there is no descriptor left for one: each exchange has a
 // goroutine, and waits there for the descriptors that others give back.
-func (p *httpProber) probeAside(ctx context.Context, f muster.Feed) {
+func probeAside(ctx context.Context, p muster.Prober, f muster.Feed) {
 	ready, ended := make(chan struct{}, 1), make(chan detourDone)
 	f.Notify(func() {
 		select {

@@ -12,7 +12,7 @@ import (
 func TestAsideDoesWhatALoopDoes(t *testing.T) {
 	t.Parallel()
 	f := &feed{targets: fleetTargets(200, startFleet(t, "ok")), window: 20}
-	compile(t, HTTP{}, Env{}).probeAside(t.Context(), f)
+	probeAside(t.Context(), compile(t, HTTP{}, Env{}), f)
 	if len(f.results) != 200 || f.peak != 20 {
 		t.Fatalf("%d results, %d in flight", len(f.results), f.peak)
 	}
@@ -31,7 +31,7 @@ func TestAsideCancel(t *testing.T) {
 	f := &feed{targets: fleetTargets(n, startFleet(t, "hang"))}
 	p := compile(t, HTTP{}, Env{Timeout: time.Minute, ConnectTimeout: time.Minute})
 	begun := time.Now()
-	p.probeAside(ctx, f.wakeAfterLast(cancel))
+	probeAside(ctx, p, f.wakeAfterLast(cancel))
 	if len(f.results) != n || time.Since(begun) > 10*time.Second {
 		t.Fatalf("%d results after %v", len(f.results), time.Since(begun))
 	}

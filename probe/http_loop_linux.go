@@ -65,7 +65,7 @@ func (p *httpProber) Batchable(t muster.Target) bool {
 func (p *httpProber) ProbeBatch(ctx context.Context, f muster.Feed) {
 	l, err := newEventLoop(ctx, p, f)
 	if err != nil {
-		p.probeAside(ctx, f)
+		probeAside(ctx, p, f)
 		return
 	}
 	defer l.close()

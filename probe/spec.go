@@ -97,6 +97,7 @@ func Kinds() Registry {
 		"dns":  func() Spec { return &DNS{} },
 		"exec": func() Spec { return &Exec{} },
 		"http": func() Spec { return &HTTP{} },
+		"ping": func() Spec { return &Ping{} },
 		"tcp":  func() Spec { return &TCP{} },
 		"tls":  func() Spec { return &Handshake{} },
 		"udp":  func() Spec { return &UDP{} },

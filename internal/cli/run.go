@@ -61,6 +61,7 @@ func (p *Program) runCommand() *cobra.Command {
 	cmd := p.runSavedCommand()
 	cmd.AddCommand(p.runExecCommand())
 	cmd.AddCommand(p.runHTTPCommand())
+	cmd.AddCommand(p.runPingCommand())
 	cmd.AddCommand(p.runTCPCommand())
 	cmd.AddCommand(p.runUDPCommand())
 	cmd.AddCommand(p.runDNSCommand())

@@ -1,0 +1,172 @@
+package probe
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/musterhq/muster"
+)
+
+const (
+	// packetKeys is how many keys there are. Half of them at most are in use, so that a free one is found by chance.
+	packetKeys = 1 << 16
+	// packetTurn is how many targets are started in a row before answers are looked after.
+	packetTurn = packetBatch
+	// packetRounds is how many full batches of one socket are taken in a row.
+	packetRounds = 8
+)
+
+// packetLoop drives many exchanges by datagrams over one socket per address family, on one goroutine.
+type packetLoop struct {
+	kind  packetKind
+	setup packetSetup
+	wire  packetWire
+	ctx   context.Context
+	feed  muster.Feed
+	poll  *poller
+	born  time.Time // the loop's clock counts from here
+
+	socks   [2]packetSocket // IPv4, IPv6
+	in      *packetBuffers
+	flying  int
+	used    int                              // keys
+	keys    [packetKeys]*packetFlight        // by key
+	peers   map[netip.AddrPort]*packetFlight // by address, one after the other; without those of protocols without ports
+	free    []*packetFlight
+	wheel   packetWheel
+	more    bool // the feed may have more right now
+	over    bool // the feed has no more
+	arrival arrival
+	target  muster.Target // the one that is being started
+
+	away  sync.WaitGroup
+	mu    sync.Mutex
+	ended []packetAway // guarded by mu
+}
+
+// probePackets drives the targets of f over a packetLoop on the calling goroutine.
+func probePackets(ctx context.Context, k packetKind, f muster.Feed) error {
+	p, err := newPoller()
+	if err != nil {
+		return err
+	}
+	setup := k.setup()
+	l := &packetLoop{
+		kind: k, setup: setup, wire: k.wire(), ctx: ctx, feed: f, poll: p, born: time.Now(),
+		socks: [2]packetSocket{{family: 4, fd: -1}, {family: 6, fd: -1}}, in: newReceiving(setup.largest),
+		peers: map[netip.AddrPort]*packetFlight{},
+	}
+	defer l.close()
+	f.Notify(p.wake)
+	stop := context.AfterFunc(ctx, p.wake)
+	defer stop()
+	l.run()
+	return nil
+}
+
+func (l *packetLoop) close() {
+	l.away.Wait()
+	for i := range l.socks {
+		if s := &l.socks[i]; s.fd >= 0 {
+			l.setup.dialer.Close(s.fd)
+		}
+	}
+	l.poll.close()
+}
+
+func (l *packetLoop) now() time.Duration { return time.Since(l.born) }
+
+func (l *packetLoop) run() {
+	for {
+		if l.ctx.Err() != nil {
+			l.abort()
+			return
+		}
+		l.admit()
+		for i := range l.socks {
+			l.send(&l.socks[i])
+		}
+		l.feed.Flush()
+		if l.over && l.flying == 0 {
+			return
+		}
+		l.look()
+		l.wheel.advance(l.now(), l.expired)
+	}
+}
+
+// admit starts targets as long as there are keys and the sockets take what is sent.
+func (l *packetLoop) admit() {
+	l.more = false
+	if l.over || l.used >= packetKeys/2 || l.socks[0].full || l.socks[1].full {
+		return
+	}
+	for range packetTurn {
+		t, ok, more := l.feed.Next()
+		if !ok {
+			l.over = !more
+			return
+		}
+		l.flying++
+		l.start(t)
+	}
+	l.more = true
+}
+
+// look waits until there is something to do, and does what the sockets ask for.
+func (l *packetLoop) look() {
+	for _, ev := range l.poll.wait(l.sleep()) {
+		if ev.Fd < 0 {
+			l.poll.rest()
+			l.awoken()
+			continue
+		}
+		s := &l.socks[ev.Fd]
+		if ev.Events&unix.EPOLLOUT != 0 {
+			s.watch(l.poll, false)
+		}
+		if ev.Events&unix.EPOLLERR != 0 {
+			l.receive(s, unix.MSG_ERRQUEUE)
+		}
+		if ev.Events&(unix.EPOLLIN|unix.EPOLLERR) != 0 {
+			l.receive(s, 0)
+		}
+	}
+}
+
+// sleep returns how long the loop may wait; 0 is not at all, a negative time for ever.
+func (l *packetLoop) sleep() time.Duration {
+	if l.more {
+		return 0
+	}
+	for i := range l.socks {
+		if s := &l.socks[i]; s.waiting() > 0 && !s.full {
+			return 0
+		}
+	}
+	at, ok := l.wheel.next()
+	if !ok {
+		return -1
+	}
+	return max(0, at-l.now())
+}
+
+// abort ends everything in flight because the context has ended.
+func (l *packetLoop) abort() {
+	for i := range l.socks {
+		l.socks[i].forget()
+	}
+	for _, f := range l.keys {
+		if f != nil {
+			cancel(l.ctx, &f.r)
+			l.end(f)
+		}
+	}
+	l.away.Wait()
+	l.awoken()
+	l.feed.Flush()
+}

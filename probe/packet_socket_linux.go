@@ -1,0 +1,290 @@
+package probe
+
+import (
+	"net/netip"
+	"os"
+	"slices"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/musterhq/muster"
+	"github.com/musterhq/muster/dial"
+)
+
+// packetSocket is the socket of one address family in a loop, opened at its first use.
+type packetSocket struct {
+	family int
+	fd     int    // -1 until then
+	port   uint16 // our own
+	queue  []*packetFlight
+	head   int  // of queue; those before it have left
+	full   bool // it takes no more for the present
+	out    *packetBuffers
+	data   [packetBatch][]byte
+}
+
+// socket returns the socket for an address.
+func (l *packetLoop) socket(a netip.Addr) (*packetSocket, error) {
+	s := &l.socks[0]
+	if !a.Is4() {
+		s = &l.socks[1]
+	}
+	if s.fd >= 0 {
+		return s, nil
+	}
+	fd, err := l.wire.open(s.family)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.poll.ask(unix.EPOLL_CTL_ADD, fd, int32(s.family/6), unix.EPOLLIN); err != nil {
+		l.setup.dialer.Close(fd)
+		return nil, err
+	}
+	s.fd, s.out = fd, new(packetBuffers)
+	if sa, err := unix.Getsockname(fd); err == nil {
+		switch sa := sa.(type) {
+		case *unix.SockaddrInet4:
+			s.port = uint16(sa.Port)
+		case *unix.SockaddrInet6:
+			s.port = uint16(sa.Port)
+		}
+	}
+	return s, nil
+}
+
+func (l *packetLoop) sockOf(f *packetFlight) *packetSocket {
+	if f.peer.Addr().Is4() {
+		return &l.socks[0]
+	}
+	return &l.socks[1]
+}
+
+// watch says whether the loop is told when the socket takes datagrams again.
+func (s *packetSocket) watch(p *poller, full bool) {
+	events := uint32(unix.EPOLLIN)
+	if full {
+		events |= unix.EPOLLOUT
+	}
+	s.full = full && p.ask(unix.EPOLL_CTL_MOD, s.fd, int32(s.family/6), events) == nil
+	if !full {
+		p.ask(unix.EPOLL_CTL_MOD, s.fd, int32(s.family/6), events)
+	}
+}
+
+// memDrops is the place of the count of drops in what SO_MEMINFO says (SK_MEMINFO_DROPS).
+const memDrops = 8
+
+// dropped returns how many datagrams have found no room in the socket, in all.
+func (s *packetSocket) dropped() uint32 {
+	var info [memDrops + 1]uint32
+	n := uint32(unsafe.Sizeof(info))
+	unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(s.fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
+		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&n)), 0)
+	return info[memDrops]
+}
+
+func (s *packetSocket) waiting() int { return len(s.queue) - s.head }
+
+// forget empties the queue.
+func (s *packetSocket) forget() {
+	for _, f := range s.queue[s.head:] {
+		f.queued = false
+	}
+	s.queue, s.head = nil, 0
+}
+
+func (l *packetLoop) enqueue(f *packetFlight) {
+	s := l.sockOf(f)
+	f.queued = true
+	s.queue = append(s.queue, f)
+}
+
+// dequeue takes f out before it has left.
+func (l *packetLoop) dequeue(f *packetFlight) {
+	if !f.queued {
+		return
+	}
+	s := l.sockOf(f)
+	f.queued = false
+	if i := slices.Index(s.queue[s.head:], f); i >= 0 {
+		s.queue = slices.Delete(s.queue, s.head+i, s.head+i+1)
+	}
+}
+
+// pop takes the first n out, which have left or never will.
+func (s *packetSocket) pop(n int) {
+	for _, f := range s.queue[s.head : s.head+n] {
+		f.queued = false
+	}
+	s.head += n
+	if s.head == len(s.queue) {
+		s.queue, s.head = s.queue[:0], 0
+	}
+}
+
+// send sends what is queued, as far as the socket takes it.
+func (l *packetLoop) send(s *packetSocket) {
+	for s.waiting() > 0 && !s.full {
+		n := l.fill(s)
+		from := l.now()
+		sent, no := s.out.send(s.fd, n)
+		if no != 0 {
+			l.unsent(s, no)
+			continue
+		}
+		// The call took about as long for each: the first answer may be there before the last datagram has left.
+		each := (l.now() - from) / time.Duration(n)
+		drops := s.dropped()
+		for i, f := range s.queue[s.head : s.head+sent] {
+			f.drops = drops
+			l.left(f, from+time.Duration(i)*each)
+		}
+		s.pop(sent)
+	}
+}
+
+// fill makes the datagrams of the first flights in the queue.
+func (l *packetLoop) fill(s *packetSocket) int {
+	n := min(s.waiting(), packetBatch)
+	room := l.wire.room()
+	for i, f := range s.queue[s.head : s.head+n] {
+		b := append(s.data[i][:0], make([]byte, room)...)
+		b = f.x.payload(b)
+		l.wire.seal(b, s.family, f.key)
+		s.data[i] = b
+		s.out.point(i, b)
+		s.out.address(i, &f.to)
+	}
+	return n
+}
+
+// left notes that f's datagram has left.
+func (l *packetLoop) left(f *packetFlight, at time.Duration) {
+	if !f.sent {
+		f.sent, f.began = true, at
+		f.r.Started, f.r.Sent = l.born.Add(at), true
+	}
+	f.retry = 0
+	f.x.sent(at)
+	l.arm(f, at+f.wait)
+}
+
+// maxResend bounds how often a datagram is tried again whose sending ended with an error.
+const maxResend = 2
+
+// unsent looks after the first datagram of the queue, whose sending ended with an error. That may be the
+// word of an ICMP message about an earlier one: only an error that comes again is its own.
+func (l *packetLoop) unsent(s *packetSocket, no syscall.Errno) {
+	f := s.queue[s.head]
+	switch {
+	case no == unix.EINTR:
+		return
+	case no == unix.EAGAIN:
+		s.watch(l.poll, true)
+		return
+	case f.retry < maxResend && no != unix.ENOBUFS && no != unix.ENOMEM:
+		f.retry++
+		l.receive(s, unix.MSG_ERRQUEUE)
+		return
+	}
+	s.pop(1)
+	e := sendFault(no)
+	switch {
+	case e.failure != muster.FailLocal:
+		l.follow(f, f.x.received(&arrival{peer: f.peer, at: l.now(), err: e}, &f.r))
+	case f.sent:
+		l.left(f, l.now()) // lost like any other on its way
+	default:
+		fail(&f.r, e)
+		l.end(f)
+	}
+}
+
+// sendFault returns the fault that a failed sending is.
+func sendFault(no syscall.Errno) *fault {
+	switch no {
+	case unix.EINVAL: // what a route of type blackhole says
+		return errNoRoute
+	case unix.EMSGSIZE:
+		return errTooBig
+	}
+	e := dial.Classify(os.NewSyscallError("sendmmsg", no), dial.PhaseExchange)
+	return &fault{e.Failure, e.Reason, e.Detail, e.Transient}
+}
+
+// receive takes what has come for the socket, or to its error queue.
+func (l *packetLoop) receive(s *packetSocket, flags int) {
+	for range packetRounds {
+		n, no := l.in.receive(s.fd, flags)
+		switch {
+		case no == unix.EAGAIN:
+			return
+		case no != 0:
+			continue // an error that the error queue says more about
+		}
+		now := time.Now()
+		for i := range n {
+			l.take(s, i, now, flags&unix.MSG_ERRQUEUE != 0)
+		}
+		if n < packetBatch {
+			return
+		}
+	}
+}
+
+// take hands message i to the exchange that it concerns.
+func (l *packetLoop) take(s *packetSocket, i int, now time.Time, quote bool) {
+	data, from, cut := l.in.message(i)
+	notes := l.in.notes(i)
+	a := &l.arrival
+	*a = arrival{peer: bareAddr(from), data: data, cut: cut, ttl: notes.ttl, at: arrivedAt(now, notes.wall).Sub(l.born)}
+	if quote {
+		if a.err = notes.fault(s.family); a.err == nil {
+			return
+		}
+		l.wire.readQuote(a, s.family)
+	} else if !l.wire.read(a, s.family) {
+		return
+	}
+	l.deliver(a)
+}
+
+// fault is what an entry of the error queue means; nil when it refuses nothing.
+func (n *packetNotes) fault(family int) *fault {
+	switch {
+	case n.icmp:
+		return icmpFault(family, n.kind, n.code)
+	case n.errno != 0:
+		return sendFault(n.errno)
+	}
+	return nil
+}
+
+// arrivedAt is when a message arrived by the kernel's clock, which may have been set meanwhile.
+func arrivedAt(now time.Time, wall time.Duration) time.Time {
+	age := time.Duration(now.UnixNano()) - wall
+	if wall == 0 || age < 0 || age > time.Minute {
+		return now
+	}
+	return now.Add(-age)
+}
+
+// deliver hands a to its exchange, if there is one: by the key, if the peer is the right one, or by the peer alone.
+func (l *packetLoop) deliver(a *arrival) {
+	if !a.bare {
+		if f := l.keys[a.key]; f != nil && f.peer == a.peer && f.sent {
+			l.follow(f, f.x.received(a, &f.r))
+		}
+		return
+	}
+	for f := l.peers[a.peer]; f != nil; {
+		next := f.twin
+		if f.sent {
+			l.follow(f, f.x.received(a, &f.r))
+		}
+		f = next
+	}
+}
