@@ -54,7 +54,7 @@ type Result struct {
 type Timings struct {
 	Resolve   time.Duration
 	Connect   time.Duration
-	TLS       time.Duration
+	TLS       time.Duration // the TLS handshake, or SSH's key exchange and login
 	FirstByte time.Duration // from the request written to the first byte of the answer
 	Total     time.Duration // of the whole attempt
 }

@@ -15,6 +15,7 @@
 //	tcp    [TCP]: one connection, and a dialogue over it
 //	tls    [Handshake]: one TLS handshake, and what the certificate says
 //	udp    [UDP]: one datagram, one or several in return
+//	ssh    [SSH]: one command, its output, standard error and exit status
 //
 // Every string that is sent is a template of package vars. A defect that one target's values
 // cause (a missing variable, a line break inside of a header) makes that target invalid

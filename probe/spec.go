@@ -101,6 +101,7 @@ func Kinds() Registry {
 		"tcp":  func() Spec { return &TCP{} },
 		"tls":  func() Spec { return &Handshake{} },
 		"udp":  func() Spec { return &UDP{} },
+		"ssh":  func() Spec { return &SSH{} },
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 
+	"golang.org/x/term"
+
 	"github.com/musterhq/muster"
 	"github.com/musterhq/muster/probe"
 )
@@ -24,7 +26,7 @@ var (
 )
 
 // secret resolves a reference: env:NAME, file:PATH, given:NAME for a value that stood on this
-// command line, or "" for none. The value never appears in messages.
+// command line, ask:WHAT for one that is asked for on the terminal, or "" for none. The value never appears in messages.
 func (p *Program) secret(ref string) (muster.Secret, error) {
 	kind, name, _ := strings.Cut(ref, ":")
 	switch kind {
@@ -41,6 +43,8 @@ func (p *Program) secret(ref string) (muster.Secret, error) {
 			return muster.Secret{}, muster.Errorf(muster.KindInvalid, "read the secret: %w", err)
 		}
 		return muster.NewSecret(strings.TrimRight(string(text), "\r\n")), nil
+	case "ask":
+		return p.ask(name)
 	case "given":
 		if s, ok := p.given[name]; ok {
 			return s, nil
@@ -49,6 +53,30 @@ func (p *Program) secret(ref string) (muster.Secret, error) {
 	}
 	return muster.Secret{}, muster.Errorf(muster.KindInvalid,
 		"a secret is given as env:NAME or file:PATH, never by its value: arguments are visible to everybody on this machine")
+}
+
+// ask asks for a secret on the terminal, without echo, once per process.
+func (p *Program) ask(what string) (muster.Secret, error) {
+	key := "ask:" + what
+	if s, ok := p.given[key]; ok {
+		return s, nil
+	}
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return muster.Secret{}, muster.Errorf(muster.KindInvalid, "%s: there is no terminal to ask on: give it as env:NAME or file:PATH", what)
+	}
+	defer tty.Close()
+	fmt.Fprintf(tty, "muster: %s: ", what)
+	text, err := term.ReadPassword(int(tty.Fd()))
+	fmt.Fprintln(tty)
+	if err != nil {
+		return muster.Secret{}, muster.Errorf(muster.KindInvalid, "%s: read it from the terminal: %w", what, err)
+	}
+	if p.given == nil {
+		p.given = map[string]muster.Secret{}
+	}
+	p.given[key] = muster.NewSecret(string(text))
+	return p.given[key], nil
 }
 
 // hide replaces the values of headers that carry secrets, and of all cookies, by references that

@@ -1,0 +1,207 @@
+package probe
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/musterhq/muster"
+	"github.com/musterhq/muster/dial"
+	"github.com/musterhq/muster/vars"
+)
+
+// Faults of commands.
+var (
+	errExecRefused    = &fault{failure: muster.FailProtocol, reason: "command refused", detail: "the server does not run commands"}
+	errOutputTooLarge = &fault{failure: muster.FailTooLarge, reason: "output too large", detail: "standard output exceeds the limit (body_limit raises it, truncate cuts)"}
+	errSSHTimeout     = &fault{muster.FailTimeout, "timeout", "the command did not end in time, and was told to", true}
+)
+
+// maxStdinFile bounds standard input: it is held in memory, once for all targets.
+const maxStdinFile = 64 << 20
+
+// sshProber is a compiled [SSH].
+type sshProber struct {
+	env     Env
+	spec    SSH
+	login   *sshLogin
+	command *vars.Template
+	vars    []sshVar
+	stdin   []byte
+}
+
+type sshVar struct {
+	name  string
+	value *vars.Template
+}
+
+func compileSSH(s SSH, env Env) (*sshProber, error) {
+	if err := s.Validate(); err != nil {
+		return nil, err
+	}
+	if env.Timeout == 0 {
+		env.Timeout = DefaultSSHTimeout
+	}
+	p := &sshProber{env: env.withDefaults(false), spec: s}
+	c := compiler{parser: vars.Parser{Secret: env.Secret}}
+	p.login = c.sshLogin(s.SSHLogin, p.env)
+	p.command = c.parse("command", s.Command)
+	for _, e := range s.Env {
+		p.vars = append(p.vars, sshVar{e.Name, c.parse("env "+e.Name, e.Value)})
+	}
+	p.stdin = c.readStdin(s.Stdin)
+	if err := errors.Join(c.errs...); err != nil {
+		p.login.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (c *compiler) readStdin(path string) []byte {
+	if path == "" {
+		return nil
+	}
+	info, err := os.Stat(path)
+	if err == nil && info.Size() > maxStdinFile {
+		err = fmt.Errorf("larger than %d MiB", maxStdinFile>>20)
+	}
+	var b []byte
+	if err == nil {
+		b, err = os.ReadFile(path)
+	}
+	if err != nil {
+		c.add(muster.Errorf(muster.KindInvalid, "stdin %s: %w", path, err))
+	}
+	return b
+}
+
+// Close ends the connections to jump hosts and agents.
+func (p *sshProber) Close() error { return p.login.Close() }
+
+// Check reports why t would end invalid; nil when it would be sent.
+func (p *sshProber) Check(t *muster.Target) error {
+	if _, d := p.login.route(context.Background(), t); d != nil {
+		return d.err
+	}
+	if _, d := p.build(t); d != nil {
+		return d.err
+	}
+	return nil
+}
+
+// build expands the command for t.
+func (p *sshProber) build(t *muster.Target) (*sshCommand, *defect) {
+	cmd := &sshCommand{
+		pty: p.spec.PTY, stdin: p.stdin, discard: p.env.DiscardBody,
+		limit: cmp.Or(p.spec.BodyLimit, DefaultBodyLimit), truncate: p.spec.Truncate,
+	}
+	var err error
+	if cmd.line, err = p.command.Expand(t); err != nil {
+		return nil, expansionDefect(err)
+	}
+	for _, v := range p.vars {
+		value, err := v.value.Expand(t)
+		if err == nil && strings.Contains(value, "\x00") {
+			err = muster.Errorf(muster.KindInvalid, "env %s: it holds a NUL byte", v.name)
+		}
+		if err != nil {
+			return nil, expansionDefect(err)
+		}
+		cmd.env = append(cmd.env, envVar{v.name, value, v.value.Secret()})
+	}
+	return cmd, nil
+}
+
+// Probe runs the command on t.
+func (p *sshProber) Probe(ctx context.Context, t muster.Target) muster.Result {
+	r := muster.Result{Started: time.Now()}
+	p.probe(ctx, &t, &r)
+	r.Timings.Total = time.Since(r.Started)
+	return r
+}
+
+func (p *sshProber) probe(ctx context.Context, t *muster.Target, r *muster.Result) {
+	cmd, d := p.build(t)
+	if d != nil {
+		d.result(r)
+		return
+	}
+	actx, stop := context.WithTimeoutCause(ctx, p.env.Timeout, errSSHTimeout)
+	defer stop()
+	route, d := p.login.route(actx, t)
+	if d != nil {
+		d.result(r)
+		return
+	}
+	c, err := p.login.connect(actx, route, r)
+	if err != nil {
+		p.failed(ctx, r, err)
+		return
+	}
+	end, err := c.run(actx, cmd)
+	c.Close()
+	p.ended(ctx, r, end, err)
+}
+
+// failed makes r the end of an attempt that ctx or err stopped.
+func (p *sshProber) failed(ctx context.Context, r *muster.Result, err error) {
+	if !cancel(ctx, r) {
+		failIn(r, err, dial.PhaseExchange)
+	}
+}
+
+// ended makes r what became of the command.
+func (p *sshProber) ended(ctx context.Context, r *muster.Result, e *sshEnd, err error) {
+	r.Sent = e.sent
+	r.Timings.FirstByte = e.firstByte
+	r.Body, r.Truncated = e.stdout, e.truncated
+	r.Fields = append(r.Fields, muster.Field{Name: "stderr", Value: strings.ToValidUTF8(string(e.stderr), "\uFFFD")})
+	switch {
+	case err != nil:
+		p.failed(ctx, r, err)
+	case e.exited:
+		r.Code, r.Status, r.Outcome = e.status, exitStatus(e.status), muster.OK
+		if e.status != 0 {
+			r.Outcome, r.Reason, r.Detail = muster.Unexpected, r.Status, lastLine(e.stderr)
+		}
+	case e.signal != "":
+		r.Fields = append(r.Fields, muster.Field{Name: "signal", Value: e.signal})
+		failIn(r, &fault{failure: muster.FailExit, reason: "signal " + e.signal, detail: e.message}, dial.PhaseExchange)
+	default:
+		failIn(r, &fault{failure: muster.FailExit, reason: "no exit status", detail: "the connection or its channel ended before the command's exit status came"}, dial.PhaseExchange)
+	}
+}
+
+// Preview returns what would be run on t, and how it would be reached, secrets redacted.
+func (p *sshProber) Preview(t *muster.Target) (string, error) {
+	route, d := p.login.route(context.Background(), t)
+	if d == nil {
+		_, d = p.build(t)
+	}
+	if d != nil {
+		return "", d.err
+	}
+	line, err := p.command.Redacted(t)
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	b.WriteString("ssh " + route.user + "@" + route.hostPort())
+	if route.via != nil {
+		b.WriteString(" via " + route.via.key())
+	}
+	b.WriteByte('\n')
+	for _, v := range p.vars {
+		value, err := v.value.Redacted(t)
+		if err != nil {
+			return "", err
+		}
+		b.WriteString(v.name + "=" + value + "\n")
+	}
+	b.WriteString(line + "\n")
+	return b.String(), nil
+}

@@ -1,0 +1,218 @@
+package probe
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+const (
+	// stderrLimit bounds what is kept of standard error.
+	stderrLimit = 64 << 10
+	// sigtermGrace is how long a remote process has after SIGTERM, and sigkillGrace after SIGKILL, until the
+	// channel is closed; together with lastGrace well under the second in which a cancel must be over.
+	sigtermGrace = 400 * time.Millisecond
+	sigkillGrace = 200 * time.Millisecond
+	// lastGrace is for messages that a server does not take.
+	lastGrace = 100 * time.Millisecond
+	// chunkSize is what is read of standard output at once.
+	chunkSize = 8 << 10
+)
+
+// sshCommand is one command as it is sent.
+type sshCommand struct {
+	line  string
+	env   []envVar
+	pty   bool
+	stdin []byte
+
+	limit    int64 // of standard output
+	truncate bool
+	discard  bool // standard output is only counted
+}
+
+type envVar struct {
+	name, value string
+	secret      bool
+}
+
+// sshEnd is how a command ended.
+type sshEnd struct {
+	sent      bool // the server may have got the command
+	status    int
+	signal    string
+	message   string // that came with the signal
+	exited    bool   // with a status
+	stdout    []byte
+	stderr    []byte
+	truncated bool
+	firstByte time.Duration
+}
+
+// sshSession runs one command over one channel.
+type sshSession struct {
+	conn    *sshConn
+	cmd     *sshCommand
+	ch      ssh.Channel
+	work    sync.WaitGroup // those who read and write the channel
+	over    chan struct{}  // closed when the channel is
+	execed  time.Time
+	end     sshEnd // read it after work
+	abandon context.CancelCauseFunc
+}
+
+// run runs the command until it ends or ctx does, which signals it. Without an error the command has been taken
+// and its channel has closed, and the connection may be used again; otherwise it is closed.
+func (c *sshConn) run(ctx context.Context, cmd *sshCommand) (*sshEnd, error) {
+	ctx, abandon := context.WithCancelCause(ctx)
+	defer abandon(nil)
+	s := &sshSession{conn: c, cmd: cmd, over: make(chan struct{}), abandon: abandon}
+	if err := s.start(ctx); err != nil {
+		c.Close()
+		s.work.Wait()
+		return &s.end, err
+	}
+	ended := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
+		s.terminate()
+	})
+	s.follow()
+	s.work.Wait()
+	if !stop() {
+		<-ended
+		c.Close()
+		return &s.end, context.Cause(ctx)
+	}
+	s.ch.Close()
+	return &s.end, nil
+}
+
+// start opens the channel and gives the command. The end of ctx closes the connection.
+func (s *sshSession) start(ctx context.Context) (err error) {
+	stop := context.AfterFunc(ctx, func() { s.conn.Conn.Close() })
+	defer func() {
+		if !stop() {
+			err = context.Cause(ctx)
+		}
+	}()
+	ch, reqs, err := s.conn.OpenChannel("session", nil)
+	if err != nil {
+		return err
+	}
+	s.ch = ch
+	s.work.Go(func() { // at once: while nobody takes them, nothing else of the connection is read
+		defer close(s.over)
+		for req := range reqs {
+			s.request(req)
+		}
+	})
+	line, err := s.prepare()
+	if err != nil {
+		return err
+	}
+	s.end.sent = true
+	s.execed = time.Now()
+	ok, err := ch.SendRequest("exec", true, ssh.Marshal(struct{ Command string }{line}))
+	if err == nil && !ok {
+		err = errExecRefused
+	}
+	return err
+}
+
+// follow takes what the command writes until both of its outputs end, and leaves the rest to work.
+func (s *sshSession) follow() {
+	s.work.Go(func() { s.end.stderr = readHead(s.ch.Stderr(), stderrLimit) })
+	if len(s.cmd.stdin) > 0 {
+		s.work.Go(func() {
+			s.ch.Write(s.cmd.stdin) // a command that does not read all of it is none of our business
+			s.ch.CloseWrite()
+		})
+	} else {
+		s.ch.CloseWrite()
+	}
+	s.readBody()
+}
+
+// readBody takes standard output up to the limit, and drops what comes after it.
+func (s *sshSession) readBody() {
+	var chunk [chunkSize]byte
+	var total int64
+	for {
+		n, err := s.ch.Read(chunk[:])
+		if n > 0 && s.end.firstByte == 0 {
+			s.end.firstByte = time.Since(s.execed)
+		}
+		room := max(0, s.cmd.limit-total)
+		total += int64(n)
+		if !s.cmd.discard {
+			s.end.stdout = append(s.end.stdout, chunk[:min(int64(n), room)]...)
+		}
+		if int64(n) > room && !s.end.truncated {
+			s.end.truncated = true
+			if !s.cmd.truncate {
+				s.abandon(errOutputTooLarge)
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// request takes what the server says of the command.
+func (s *sshSession) request(req *ssh.Request) {
+	switch req.Type {
+	case "exit-status":
+		var m struct{ Status uint32 }
+		if ssh.Unmarshal(req.Payload, &m) == nil {
+			s.end.status, s.end.exited = int(m.Status), true
+		}
+	case "exit-signal":
+		var m struct {
+			Signal     string
+			CoreDumped bool
+			Error      string
+			Lang       string
+		}
+		if ssh.Unmarshal(req.Payload, &m) == nil {
+			s.end.signal, s.end.message = m.Signal, m.Error
+		}
+	}
+	if req.WantReply {
+		req.Reply(false, nil)
+	}
+}
+
+// terminate ends the command: it asks it to, kills it when it does not, and closes the connection.
+func (s *sshSession) terminate() {
+	last := time.AfterFunc(sigtermGrace+sigkillGrace+lastGrace, func() { s.conn.Conn.Close() })
+	defer last.Stop()
+	for _, step := range []struct {
+		signal ssh.Signal
+		grace  time.Duration
+	}{{ssh.SIGTERM, sigtermGrace}, {ssh.SIGKILL, sigkillGrace}} {
+		s.ch.SendRequest("signal", false, ssh.Marshal(struct{ Signal string }{string(step.signal)}))
+		select {
+		case <-s.over:
+			return
+		case <-time.After(step.grace):
+		}
+	}
+	s.ch.Close()
+	s.conn.Close()
+}
+
+// readHead reads all of r and returns its first limit bytes.
+func readHead(r io.Reader, limit int64) []byte {
+	var b bytes.Buffer
+	io.CopyN(&b, r, limit)
+	if n, _ := io.Copy(io.Discard, r); n > 0 {
+		b.WriteString("\n[the rest of standard error was cut]\n")
+	}
+	return b.Bytes()
+}

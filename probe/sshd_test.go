@@ -1,0 +1,201 @@
+package probe
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/pem"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/musterhq/muster"
+	"github.com/musterhq/muster/hostkey"
+)
+
+// sshd is a real OpenSSH server of one test.
+type sshd struct {
+	target muster.Target
+	dir    string
+	id     string // path of a private key that may log in as root
+	known  string // known_hosts file that holds its key
+	host   ssh.PublicKey
+	pid    int
+}
+
+// newKey writes a private key and its public half, and returns the signer.
+func newKey(t testing.TB, path, passphrase string) ssh.Signer {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var block *pem.Block
+	if passphrase == "" {
+		block, err = ssh.MarshalPrivateKey(key, "")
+	} else {
+		block, err = ssh.MarshalPrivateKeyWithPassphrase(key, "", []byte(passphrase))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := ssh.NewSignerFromKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, path, pem.EncodeToMemory(block))
+	write(t, path+".pub", ssh.MarshalAuthorizedKey(signer.PublicKey()))
+	return signer
+}
+
+func write(t testing.TB, path string, text []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// lookServer finds the binary of a server, or skips.
+func lookServer(t testing.TB, name string) string {
+	t.Helper()
+	for _, dir := range []string{"/usr/sbin", "/usr/bin", "/usr/local/sbin"} {
+		if path := filepath.Join(dir, name); exists(path) {
+			if os.Geteuid() != 0 {
+				t.Skip("only root may start a server that logs root in")
+			}
+			return path
+		}
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("%s is not installed", name)
+	}
+	t.Skipf("%s is not installed", name)
+	return ""
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// freePort returns a port that nobody listens on.
+func freePort(t testing.TB) uint16 {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return uint16(l.Addr().(*net.TCPAddr).Port)
+}
+
+// startSSHD starts OpenSSH on a free port of every loopback address, with further lines of configuration.
+func startSSHD(t testing.TB, config ...string) *sshd {
+	t.Helper()
+	bin := lookServer(t, "sshd")
+	dir := t.TempDir()
+	port := freePort(t)
+	s := &sshd{
+		target: muster.Target{ID: "host", Host: "127.0.0.1", Port: port}, dir: dir,
+		id: filepath.Join(dir, "id"), known: filepath.Join(dir, "known_hosts"),
+	}
+	s.target.Addr = mustAddr("127.0.0.1")
+	host := newKey(t, filepath.Join(dir, "host"), "")
+	s.host = host.PublicKey()
+	user := newKey(t, s.id, "")
+	write(t, filepath.Join(dir, "authorized"), ssh.MarshalAuthorizedKey(user.PublicKey()))
+	write(t, s.known, []byte(hostkey.Line(hostkey.Name("127.0.0.1", port), s.host)+"\n"))
+	lines := append(config, // the first value of a keyword wins
+		fmt.Sprintf("Port %d", port), "ListenAddress 0.0.0.0", "HostKey "+filepath.Join(dir, "host"),
+		"AuthorizedKeysFile "+filepath.Join(dir, "authorized"), "UsePAM no", "StrictModes no", "PermitRootLogin yes",
+		"MaxStartups 1000", "PidFile none", "UseDNS no", "PrintLastLog no", "LogLevel VERBOSE",
+	)
+	write(t, filepath.Join(dir, "sshd_config"), []byte(strings.Join(lines, "\n")+"\n"))
+	if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
+		t.Skipf("privilege separation: %v", err)
+	}
+	s.pid = startServer(t, port, bin, "-D", "-f", filepath.Join(dir, "sshd_config"), "-E", filepath.Join(dir, "log"))
+	return s
+}
+
+// startServer runs a server until the test ends, and waits until it listens.
+func startServer(t testing.TB, port uint16, bin string, args ...string) (pid int) {
+	t.Helper()
+	cmd := exec.Command(bin, args...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	exited := make(chan struct{})
+	go func() {
+		cmd.Wait()
+		close(exited)
+	}()
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		<-exited
+	})
+	ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
+	defer stop()
+	for {
+		c, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", port), time.Second)
+		if err == nil {
+			c.Close()
+			return cmd.Process.Pid
+		}
+		select {
+		case <-exited:
+			t.Fatalf("%s ended: %v", bin, cmd.ProcessState)
+		case <-ctx.Done():
+			t.Fatalf("%s does not listen: %v", bin, err)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// login is a login to s that depends on nothing of this machine.
+func (s *sshd) login() SSHLogin {
+	return SSHLogin{User: "root", Identity: []string{s.id}, Agent: "none", Config: "none", KnownHosts: []string{s.known}}
+}
+
+// run runs one command on s with a spec that change completes.
+func (s *sshd) run(t testing.TB, command string, change func(*SSH)) muster.Result {
+	t.Helper()
+	spec := SSH{SSHLogin: s.login(), Command: command}
+	if change != nil {
+		change(&spec)
+	}
+	p := compileSSHTest(t, spec, Env{Timeout: 20 * time.Second})
+	return p.Probe(t.Context(), s.target)
+}
+
+func compileSSHTest(t testing.TB, s SSH, env Env) *sshProber {
+	t.Helper()
+	if env.Secret == nil {
+		env.Secret = func(ref string) (muster.Secret, error) {
+			return muster.NewSecret(strings.TrimPrefix(ref, "test:")), nil
+		}
+	}
+	p, err := compileSSH(s, env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
+// log returns what the server wrote.
+func (s *sshd) log() string {
+	text, _ := os.ReadFile(filepath.Join(s.dir, "log"))
+	return string(text)
+}
