@@ -10,6 +10,7 @@
 //
 //	dns    [DNS]: one question to a name server, over UDP, TCP or TLS
 //	exec   [Exec]: a local command per target, monitoring plugins among them
+//	grpc   [GRPC]: a health check by the standard protocol
 //	http   [HTTP]: one request, one answer, over HTTP/1.1 or HTTP/2, plain or TLS
 //	ping   [Ping]: ICMP echo requests, over one socket for all targets
 //	tcp    [TCP]: one connection, and a dialogue over it

@@ -96,6 +96,7 @@ func Kinds() Registry {
 	return Registry{
 		"dns":  func() Spec { return &DNS{} },
 		"exec": func() Spec { return &Exec{} },
+		"grpc": func() Spec { return &GRPC{} },
 		"http": func() Spec { return &HTTP{} },
 		"ping": func() Spec { return &Ping{} },
 		"tcp":  func() Spec { return &TCP{} },

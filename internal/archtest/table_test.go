@@ -48,6 +48,7 @@ var owners = map[string]struct{ pkgs, why string }{
 	"github.com/rogpeppe/go-internal":          {"", "tests"},
 	"github.com/santhosh-tekuri/jsonschema/v6": {"", "tests"},
 	"github.com/miekg/dns":                     {"probe", "DNS messages and their text"},
+	"google.golang.org/grpc":                   {"", "tests"},
 	"go.uber.org/goleak":                       {"", "tests"},
 	"pgregory.net/rapid":                       {"", "tests"},
 	"github.com/pkg/sftp":                      {"internal/sim", "SFTP"},

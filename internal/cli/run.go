@@ -60,6 +60,7 @@ func (r *request) keep(fs *pflag.FlagSet) {
 func (p *Program) runCommand() *cobra.Command {
 	cmd := p.runSavedCommand()
 	cmd.AddCommand(p.runExecCommand())
+	cmd.AddCommand(p.runGRPCCommand())
 	cmd.AddCommand(p.runHTTPCommand())
 	cmd.AddCommand(p.runPingCommand())
 	cmd.AddCommand(p.runTCPCommand())
