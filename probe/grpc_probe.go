@@ -273,4 +273,3 @@ func (p *grpcProber) answered(r *muster.Result, a *grpcAnswer) error {
 	}
 	return nil
 }
-
