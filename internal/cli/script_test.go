@@ -43,7 +43,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// fleet starts a simulated fleet: fleet [mix=…] [rule=…]… [tls] [tcp] [udp] [ssh] [dns]; it sets $PORT, $CA and
+// fleet starts a simulated fleet: fleet [mix=…] [rule=…]… [tls] [tcp] [udp] [ssh] [dns] [grpc]; it sets $PORT, $CA and
 // $KNOWN_HOSTS,
 // and the port of each service, such as $TLSPORT or $TCPPORT, and ends with the script.
 func fleet(ts *testscript.TestScript, neg bool, args []string) {
@@ -70,12 +70,15 @@ func fleet(ts *testscript.TestScript, neg bool, args []string) {
 		case "ssh":
 			f.Listen, f.SSH = []string{":0"}, []string{":0"}
 			f.KnownHostsOut = ts.MkAbs("known_hosts")
+		case "grpc":
+			f.Listen, f.GRPC, f.GRPCTLS = []string{":0"}, []string{":0"}, []string{":0"}
+			f.CAOut = ts.MkAbs("ca.pem")
 		case "dns":
 			f.Listen, f.DNS = []string{":0"}, []string{":0"}
 		case "udp":
 			f.Listen, f.UDP = []string{":0"}, []string{":0"}
 		default:
-			ts.Fatalf("fleet: %s: want mix=, rule=, versions=, body=, tls, tcp, udp, ssh or dns", a)
+			ts.Fatalf("fleet: %s: want mix=, rule=, versions=, body=, tls, tcp, udp, ssh, dns or grpc", a)
 		}
 		ts.Check(err)
 	}
@@ -87,7 +90,7 @@ func fleet(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("KNOWN_HOSTS", f.KnownHostsOut)
 	for _, service := range s.Services() {
 		port := strconv.Itoa(int(s.ServiceAddr(service).Port()))
-		ts.Setenv(strings.ToUpper(string(service))+"PORT", port)
+		ts.Setenv(strings.ToUpper(strings.ReplaceAll(string(service), "-", ""))+"PORT", port)
 	}
 	*ts.Value(serverKey{}).(**sim.Server) = s
 }

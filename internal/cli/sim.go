@@ -52,6 +52,8 @@ Behaviours are written with a weight, and add up with +:
 	fs.StringArrayVar(&f.fleet.SSH, "ssh", nil, "`ADDRESS` of SSH: any user with a key or the password sim")
 	fs.StringVar(&f.fleet.KnownHostsOut, "known-hosts-out", "", "write the host key of the SSH listeners to this `FILE`")
 	fs.StringArrayVar(&f.fleet.DNS, "dns", nil, "`ADDRESS` of DNS, over UDP and TCP: every name resolves")
+	fs.StringArrayVar(&f.fleet.GRPC, "grpc", nil, "`ADDRESS` of gRPC's health service")
+	fs.StringArrayVar(&f.fleet.GRPCTLS, "grpc-tls", nil, "`ADDRESS` of gRPC's health service over TLS")
 	fs.StringVar(&f.fleet.Admin, "admin", "", "`ADDRESS` of the admin endpoint (default a free loopback port)")
 	fs.StringVar(&f.fleet.CAOut, "ca-out", "", "write the certificate authority of the TLS listeners to this `FILE`")
 	fs.StringVar(&f.mix, "mix", "", "behaviours with their weights: `ok*95,status:503*5`")

@@ -3,7 +3,7 @@
 // behaviour, a latency and a body of its own, cheap enough not to be the
 // bottleneck of what is measured against it. The services are HTTP, plain and
 // over TLS, lines of text over TCP, an echo over UDP, commands and files over
-// SSH, and DNS.
+// SSH, DNS, and the health service of gRPC.
 //
 // What an address does is a pure function of the seed, the local address and
 // the port, so two runs with one seed see the same fleet however their
@@ -125,6 +125,24 @@
 //	conflict:question     another question
 //	flaky, warmup         those questions are lost (SERVFAIL over TCP)
 //	version:X             TXT tells the version too
+//
+// # gRPC
+//
+// grpc.health.v1.Health/Check says SERVING of every service but those whose names begin with
+// unknown, which are NOT_FOUND; other methods are UNIMPLEMENTED. In plain text and over TLS.
+//
+//	status:2              up to 3 that health status, up to 16 that code, else NOT_SERVING
+//	slow                  before the answer
+//	reset[:accept|handshake|body]   RST at the request, on accept, before the HTTP/2
+//	                      handshake (over TLS: in the TLS handshake), or mid-message
+//	hang, close-before    likewise
+//	hang-body             most of the message, then silence
+//	drip                  the message byte by byte
+//	garbage               noise instead of HTTP/2
+//	conflict              an answer in HTTP/1.1
+//	oversized, endless    a message of that size, or one that never ends
+//	close-early           most of the message, then the end of the connection
+//	flaky, warmup         those calls as under status
 //
 // # Paths of HTTP
 //

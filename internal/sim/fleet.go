@@ -26,11 +26,14 @@ type Fleet struct {
 	// TLS names the TLS listeners in the same form.
 	TLS []string `json:"tls,omitzero"`
 	// TCP names the listeners of lines of text in the same form, UDP those of the
-	// echo, SSH those of commands and files, DNS those of names.
-	TCP []string `json:"tcp,omitzero"`
-	UDP []string `json:"udp,omitzero"`
-	SSH []string `json:"ssh,omitzero"`
-	DNS []string `json:"dns,omitzero"`
+	// echo, SSH those of commands and files, DNS those of names, GRPC and
+	// GRPCTLS those of the health service of gRPC.
+	TCP     []string `json:"tcp,omitzero"`
+	UDP     []string `json:"udp,omitzero"`
+	SSH     []string `json:"ssh,omitzero"`
+	DNS     []string `json:"dns,omitzero"`
+	GRPC    []string `json:"grpc,omitzero"`
+	GRPCTLS []string `json:"grpc_tls,omitzero"`
 	// Admin is the address of the admin endpoint; "" is a free loopback port.
 	Admin string `json:"admin,omitzero"`
 	// CAOut is a file that receives the certificate of the authority that signs

@@ -88,12 +88,12 @@ func (f *Fleet) Start(ctx context.Context) (*Server, error) {
 }
 
 func (s *Server) listen(ctx context.Context) (err error) {
-	if len(s.fleet.TLS) > 0 {
+	if len(s.fleet.TLS)+len(s.fleet.GRPCTLS) > 0 {
 		if s.ca, err = newAuthority(s.fleet.Seed); err != nil {
 			return err
 		}
 	}
-	for _, open := range []func(context.Context) error{s.openLoops, s.openTLS, s.openSSH} {
+	for _, open := range []func(context.Context) error{s.openLoops, s.openTLS, s.openSSH, s.openGRPC} {
 		if err := open(ctx); err != nil {
 			return err
 		}

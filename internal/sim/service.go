@@ -10,12 +10,14 @@ type Service string
 
 // The services of a fleet.
 const (
-	HTTP Service = "http"
-	TLS  Service = "tls" // HTTP over TLS
-	TCP  Service = "tcp" // lines of text
-	UDP  Service = "udp" // an echo
-	SSH  Service = "ssh"
-	DNS  Service = "dns" // over UDP and TCP, on one port
+	HTTP    Service = "http"
+	TLS     Service = "tls" // HTTP over TLS
+	TCP     Service = "tcp" // lines of text
+	UDP     Service = "udp" // an echo
+	SSH     Service = "ssh"
+	DNS     Service = "dns"  // over UDP and TCP, on one port
+	GRPC    Service = "grpc" // the health service, in plain text
+	GRPCTLS Service = "grpc-tls"
 )
 
 // served is a listener and where it is bound.
@@ -36,7 +38,7 @@ func (f *Fleet) openings() []opening {
 	for _, group := range []struct {
 		service Service
 		addrs   []string
-	}{{HTTP, f.Listen}, {TLS, f.TLS}, {TCP, f.TCP}, {UDP, f.UDP}, {SSH, f.SSH}, {DNS, f.DNS}} {
+	}{{HTTP, f.Listen}, {TLS, f.TLS}, {TCP, f.TCP}, {UDP, f.UDP}, {SSH, f.SSH}, {DNS, f.DNS}, {GRPC, f.GRPC}, {GRPCTLS, f.GRPCTLS}} {
 		for _, addr := range group.addrs {
 			all = append(all, opening{group.service, addr})
 		}

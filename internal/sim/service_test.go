@@ -21,7 +21,7 @@ func serviceOf(t testing.TB, service Service, behaviour string) *Server {
 		t.Fatal(err)
 	}
 	f := &Fleet{Mix: mix}
-	*map[Service]*[]string{TCP: &f.TCP, UDP: &f.UDP, SSH: &f.SSH, DNS: &f.DNS}[service] = []string{":0"}
+	*map[Service]*[]string{TCP: &f.TCP, UDP: &f.UDP, SSH: &f.SSH, DNS: &f.DNS, GRPC: &f.GRPC, GRPCTLS: &f.GRPCTLS}[service] = []string{":0"}
 	return start(t, f)
 }
 

@@ -155,8 +155,8 @@ func (c *session) begin(ctx context.Context, speak func(context.Context, *sessio
 	return speak(ctx, c)
 }
 
-// secure begins the connection with a TLS handshake, or spoils it.
-func (c *session) secure(config *tls.Config) error {
+// secure begins the connection, which is raw or wraps it, with a TLS handshake, or spoils it.
+func (c *session) secure(conn net.Conn, config *tls.Config) error {
 	if b := c.srv.script.Load().choose(&c.ep, nil); b.Where == "handshake" {
 		b.served.Add(1)
 		if _, err := c.raw.Read(make([]byte, 1)); err != nil {
@@ -165,7 +165,7 @@ func (c *session) secure(config *tls.Config) error {
 		_, err := c.end(b.ending())
 		return cmp.Or(err, io.EOF)
 	}
-	t := tls.Server(c.raw, config)
+	t := tls.Server(conn, config)
 	_ = c.raw.SetDeadline(time.Now().Add(handshakeLimit))
 	if t.Handshake() != nil {
 		return errGone
@@ -179,7 +179,7 @@ func (c *session) secure(config *tls.Config) error {
 func (c *session) converse(config *tls.Config) error {
 	c.in = make([]byte, 16<<10)
 	if config != nil {
-		if err := c.secure(config); err != nil {
+		if err := c.secure(c.raw, config); err != nil {
 			return err
 		}
 	}
