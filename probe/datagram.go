@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"fmt"
 	"math"
 	"time"
 
@@ -97,8 +98,11 @@ func (pl *placement) locate(t *muster.Target) (port uint16, d *defect) {
 	return port, nil
 }
 
-// silent is the end of an exchange in which nobody answered.
-func silent(r *muster.Result, sent int, waited time.Duration) {
-	r.Outcome, r.Failure, r.Reason, r.Transient = muster.Failed, muster.FailNoReply, "no reply", true
-	r.Detail = noReplyDetail(sent, waited)
+// silence tells how long and how often nobody answered.
+func silence(tries int, waited time.Duration) string {
+	waited = waited.Round(time.Millisecond)
+	if tries <= 1 {
+		return fmt.Sprintf("no reply within %v", waited)
+	}
+	return fmt.Sprintf("no reply to %d datagrams within %v", tries, waited)
 }

@@ -76,5 +76,3 @@ func fieldOf(r *muster.Result, name string) any {
 	v, _ := r.Field(name)
 	return v
 }
-
-func packetPaths() []datagramPath { return nil }

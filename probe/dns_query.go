@@ -42,7 +42,6 @@ type dnsProber struct {
 	tls      *tls.Config
 	sni      *vars.Template
 	patience patience
-	buffers  datagramBuffers
 }
 
 func compileDNS(d DNS, env Env) (*dnsProber, error) {

@@ -365,7 +365,7 @@ func TestDNSQuery(t *testing.T) {
 		{DNS{Name: ".", Type: "NS", DNSSEC: true, NoCheck: true, UDPSize: 4096}, ". NS rd cd 4096 do"},
 	} {
 		p := proberOf(t, c.spec, Env{}).(*dnsProber)
-		_, q, d := p.build(nil, &muster.Target{ID: "x", Host: "127.0.0.1"})
+		q, d := p.question(nil, &muster.Target{ID: "x", Host: "127.0.0.1"})
 		if d != nil {
 			t.Fatal(d.err)
 		}

@@ -59,6 +59,12 @@ type packetExchange interface {
 	aside(ctx context.Context, r *muster.Result)
 }
 
+// strayObserver is an exchange that wants to know how many datagrams came from peers with whom nothing is under way. The
+// count is the loop's; it belongs to the loop's goroutine.
+type strayObserver interface {
+	observe(strays *uint32)
+}
+
 // packetStep is what an exchange wants next.
 type packetStep struct {
 	do packetVerb

@@ -37,13 +37,21 @@ func (l *packetLoop) newFlight() *packetFlight {
 		f = l.free[n-1]
 		l.free = l.free[:n-1]
 	} else {
-		f = &packetFlight{x: l.kind.exchange()}
+		f = &packetFlight{x: l.exchange()}
 	}
 	for f.key = uint16(rand.Uint32()); l.keys[f.key] != nil; f.key = uint16(rand.Uint32()) {
 	}
 	l.keys[f.key] = f
 	l.used++
 	return f
+}
+
+func (l *packetLoop) exchange() packetExchange {
+	x := l.kind.exchange()
+	if o, ok := x.(strayObserver); ok {
+		o.observe(&l.strays)
+	}
+	return x
 }
 
 // follow does what the exchange wants next.
@@ -114,7 +122,7 @@ func (l *packetLoop) end(f *packetFlight) {
 func (l *packetLoop) leave(f *packetFlight) {
 	t, r, x := f.t, f.r, f.x
 	began := f.began
-	f.x = l.kind.exchange()
+	f.x = l.exchange()
 	l.retire(f)
 	l.away.Go(func() {
 		ctx, stop := context.WithTimeout(l.ctx, began+l.setup.timeout-l.now())

@@ -41,6 +41,7 @@ type packetLoop struct {
 	more    bool // the feed may have more right now
 	over    bool // the feed has no more
 	arrival arrival
+	strays  uint32        // datagrams that concern no exchange
 	target  muster.Target // the one that is being started
 
 	away  sync.WaitGroup

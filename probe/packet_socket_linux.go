@@ -272,15 +272,23 @@ func arrivedAt(now time.Time, wall time.Duration) time.Time {
 	return now.Add(-age)
 }
 
-// deliver hands a to its exchange, if there is one: by the key, if the peer is the right one, or by the peer alone.
+// deliver hands a to its exchange, if there is one: by the key, if the peer is the right one, or by the peer alone. A datagram
+// with a key that the peer was not given concerns all that is under way to it, as garbage does.
 func (l *packetLoop) deliver(a *arrival) {
 	if !a.bare {
 		if f := l.keys[a.key]; f != nil && f.peer == a.peer && f.sent {
 			l.follow(f, f.x.received(a, &f.r))
+			return
 		}
-		return
+		if a.err != nil {
+			return // of an exchange that is over
+		}
 	}
-	for f := l.peers[a.peer]; f != nil; {
+	first := l.peers[a.peer]
+	if first == nil {
+		l.strays++
+	}
+	for f := first; f != nil; {
 		next := f.twin
 		if f.sent {
 			l.follow(f, f.x.received(a, &f.r))

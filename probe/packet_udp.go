@@ -28,13 +28,15 @@ func (w *udpWire) room() int { return 0 }
 
 func (w *udpWire) seal([]byte, int, uint16) {}
 
-// read drops a datagram without the key that all must bear.
+// read never drops a datagram: one without the key that all must bear is garbage, which concerns whatever is under way
+// to the peer.
 func (w *udpWire) read(a *arrival, _ int) bool {
-	ok := true
 	if a.bare = w.key == nil; !a.bare {
+		var ok bool
 		a.key, ok = w.key(a.data)
+		a.bare = !ok
 	}
-	return ok
+	return true
 }
 
 var errPortRefused = &fault{muster.FailRefused, "connection refused", "", true}
@@ -42,9 +44,7 @@ var errPortRefused = &fault{muster.FailRefused, "connection refused", "", true}
 // readQuote takes a port that nobody listens on for a refusal. A router need not quote more than the UDP
 // header: then the error is of everything that is under way to that address and port.
 func (w *udpWire) readQuote(a *arrival, family int) {
-	if a.bare = !w.read(a, family); w.key == nil {
-		a.bare = true
-	}
+	w.read(a, family)
 	if a.err == errPortUnreachable {
 		a.err = errPortRefused
 	}
@@ -171,7 +171,7 @@ func (p *lonePackets) read() packetStep {
 		return p.refused(err)
 	}
 	a := arrival{peer: bareAddr(p.r.Address), data: p.in[:min(n, p.setup.largest)], cut: n > p.setup.largest, at: at}
-	if !p.wire.read(&a, family(p.r.Address)) || !a.bare && a.key != p.key {
+	if !p.wire.read(&a, family(p.r.Address)) {
 		return packetStep{}
 	}
 	return p.x.received(&a, p.r)

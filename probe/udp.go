@@ -129,7 +129,6 @@ type udpProber struct {
 	patience patience
 	replies  int
 	limit    int
-	buffers  datagramBuffers
 }
 
 func (p *udpProber) compile() error {

@@ -4,114 +4,180 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/musterhq/muster"
-	"github.com/musterhq/muster/dial"
 	"github.com/musterhq/muster/vars"
 )
 
-// Probe does one exchange with t.
+var (
+	_ packetKind     = (*udpProber)(nil)
+	_ packetExchange = (*udpExchange)(nil)
+	_ strayObserver  = (*udpExchange)(nil)
+	_ Checker        = (*udpProber)(nil)
+	_ Previewer      = (*udpProber)(nil)
+)
+
+// Probe does one exchange with t over a socket of its own.
 func (p *udpProber) Probe(ctx context.Context, t muster.Target) muster.Result {
-	r := muster.Result{Started: time.Now()}
-	port, datagram, d := p.build(nil, &t)
-	if d != nil {
-		d.result(&r)
-		return r
-	}
-	if ap, ok := resolve(ctx, &p.env, &t, port, &r); ok {
-		k := datagramTalk{env: &p.env, patience: p.patience, datagram: datagram, end: r.Started.Add(p.env.Timeout)}
-		buf := p.buffers.get()
-		k.run(ctx, ap, &udpReplies{p: p}, buf[:], &r)
-		p.buffers.put(buf)
-	}
-	r.Timings.Total = time.Since(r.Started)
-	return r
+	return probeDatagrams(ctx, p, t)
 }
 
-// build returns where the datagram for t goes, and appends it to dst.
-func (p *udpProber) build(dst []byte, t *muster.Target) (port uint16, datagram []byte, d *defect) {
-	if port, d = p.place.locate(t); d != nil {
-		return 0, dst, d
+func (p *udpProber) locate(t *muster.Target) (packetRoute, *defect) {
+	port, d := p.place.locate(t)
+	if d == nil && p.payload != nil {
+		d = p.checkPayload(t)
 	}
-	datagram, err := p.appendPayload(dst, t)
+	return packetRoute{host: t.Host, addr: t.Addr, port: port}, d
+}
+
+// checkPayload finds what keeps t's payload from being made.
+func (p *udpProber) checkPayload(t *muster.Target) *defect {
+	_, err := p.appendPayload(nil, t)
 	if err == nil {
-		return port, datagram, nil
+		return nil
 	}
 	if _, missing := errors.AsType[*vars.MissingError](err); missing {
-		return 0, dst, expansionDefect(err)
+		return expansionDefect(err)
 	}
-	return 0, dst, &defect{"invalid payload", err}
+	return &defect{"invalid payload", err}
 }
 
-// udpReplies are what has come back of one exchange.
-type udpReplies struct {
+func (p *udpProber) exchange() packetExchange { return &udpExchange{p: p} }
+
+func (p *udpProber) setup() packetSetup {
+	return packetSetup{dialer: p.env.Dialer, timeout: p.env.Timeout, largest: maxDatagram, repeats: p.patience.tries > 1}
+}
+
+func (p *udpProber) wire() packetWire { return &udpWire{dialer: p.env.Dialer} }
+
+// udpExchange is one datagram and what has come back of it.
+type udpExchange struct {
 	p      *udpProber
-	n      int
-	strays int
+	t      *muster.Target
+	tries  int
+	at     time.Duration // when the last datagram left
+	n      int           // replies
+	first  time.Duration // from the datagram to the first
 	body   []byte
 	cut    bool
 	over   bool // the limit
+	seen   *uint32
+	before uint32 // of seen
 }
 
-// take keeps one reply. Of several each stands on a line of its own.
-func (u *udpReplies) take(b []byte) (done bool, next time.Duration) {
-	u.n++
-	u.keep(b)
-	if u.over || u.n >= u.p.replies {
-		return true, 0
+// observe has the exchange know how many datagrams came from addresses that were not asked.
+func (x *udpExchange) observe(strays *uint32) { x.seen = strays }
+
+func (x *udpExchange) begin(t *muster.Target, _ *muster.Result, _ uint16) packetStep {
+	*x = udpExchange{p: x.p, t: t, seen: x.seen}
+	if x.seen != nil {
+		x.before = *x.seen
 	}
-	if u.p.spec.Idle > 0 {
-		return false, time.Duration(u.p.spec.Idle)
-	}
-	return false, u.p.env.Timeout // the rest of the attempt
+	return packetStep{packetSend, x.p.patience.after(0)}
 }
 
-func (u *udpReplies) keep(b []byte) {
-	if n := len(u.body); n > 0 && u.body[n-1] != '\n' {
-		u.body = append(u.body, '\n')
-	}
-	if room := u.p.limit - len(u.body); len(b) > room {
-		u.over = !u.p.spec.Truncate
-		u.cut, b = true, b[:max(room, 0)]
-	}
-	u.body = append(u.body, b...)
+// payload cannot fail: locate has made it once.
+func (x *udpExchange) payload(b []byte) []byte {
+	b, _ = x.p.appendPayload(b, x.t)
+	return b
 }
 
-// ended says how the exchange went.
-func (u *udpReplies) ended(r *muster.Result, sent int, err error) {
+func (x *udpExchange) sent(at time.Duration) {
+	x.at = at
+	x.tries++
+}
+
+// received keeps one reply. Once there is one, nothing is sent again.
+func (x *udpExchange) received(a *arrival, r *muster.Result) packetStep {
+	if a.err != nil {
+		if x.n == 0 {
+			fail(r, a.err)
+			x.note(r)
+			return packetStep{do: packetDone}
+		}
+		return x.done(r)
+	}
+	if x.n++; x.n == 1 {
+		x.first = max(a.at-x.at, 1)
+	}
+	x.keep(a.data)
+	if x.over || x.n >= x.p.replies {
+		return x.done(r)
+	}
+	if x.p.spec.Idle > 0 {
+		return packetStep{packetStay, time.Duration(x.p.spec.Idle)}
+	}
+	return packetStep{packetStay, x.p.env.Timeout} // the rest of the attempt
+}
+
+// keep adds a reply to the body, of several each on a line of its own.
+func (x *udpExchange) keep(b []byte) {
+	if n := len(x.body); n > 0 && x.body[n-1] != '\n' {
+		x.body = append(x.body, '\n')
+	}
+	if room := x.p.limit - len(x.body); len(b) > room {
+		x.over = !x.p.spec.Truncate
+		x.cut, b = true, b[:max(room, 0)]
+	}
+	x.body = append(x.body, b...)
+}
+
+func (x *udpExchange) expired(_ time.Duration, r *muster.Result) packetStep {
+	if x.n == 0 && x.tries < x.p.patience.tries {
+		return packetStep{packetSend, x.p.patience.after(x.tries)}
+	}
+	return x.done(r)
+}
+
+func (x *udpExchange) done(r *muster.Result) packetStep {
+	x.finish(r)
+	return packetStep{do: packetDone}
+}
+
+// finish says how the exchange went.
+func (x *udpExchange) finish(r *muster.Result) {
+	r.Timings.FirstByte = x.first
 	switch {
-	case u.over:
+	case x.over:
 		fail(r, errTooLarge)
-	case u.n > 0:
-		u.answered(r)
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		silent(r, sent, time.Since(r.Started))
+	case x.n > 0:
+		x.answered(r)
 	default:
-		failIn(r, err, dial.PhaseExchange)
+		noReply(r, silence(x.tries, time.Since(r.Started)))
 	}
-	if r.Outcome.Answered() || u.strays > 0 {
-		r.Fields = []muster.Field{{Name: "replies", Value: float64(u.n)}, {Name: "strays", Value: float64(u.strays)}}
-	}
+	x.note(r)
 }
 
-func (u *udpReplies) answered(r *muster.Result) {
-	r.Outcome, r.Status, r.Truncated = muster.OK, "reply", u.cut
-	if !u.p.env.DiscardBody {
-		r.Body = u.body
+func (x *udpExchange) answered(r *muster.Result) {
+	r.Outcome, r.Status, r.Truncated = muster.OK, "reply", x.cut
+	if !x.p.env.DiscardBody {
+		r.Body = x.body
 	}
-	if want := u.p.spec.Replies; u.n < want {
+	if want := x.p.spec.Replies; x.n < want {
 		r.Outcome, r.Reason = muster.Unexpected, "too few replies"
-		r.Detail = fmt.Sprintf("%d of %d datagrams came", u.n, want)
+		r.Detail = fmt.Sprintf("%d of %d datagrams came", x.n, want)
 		r.Transient = true
 	}
 }
 
+// note fills in the fields, of a failure only what sheds light on it.
+func (x *udpExchange) note(r *muster.Result) {
+	strays := uint32(0)
+	if x.seen != nil {
+		strays = *x.seen - x.before
+	}
+	if r.Outcome.Answered() || strays > 0 {
+		r.Fields = []muster.Field{{Name: "replies", Value: float64(x.n)}, {Name: "strays", Value: float64(strays)}}
+	}
+}
+
+func (x *udpExchange) aside(context.Context, *muster.Result) {}
+
 // Check reports why t would end invalid.
 func (p *udpProber) Check(t *muster.Target) error {
-	if _, _, d := p.build(nil, t); d != nil {
+	if _, d := p.locate(t); d != nil {
 		return d.err
 	}
 	return nil
@@ -119,19 +185,15 @@ func (p *udpProber) Check(t *muster.Target) error {
 
 // Preview returns the payload after a line with its destination. What is no text is escaped.
 func (p *udpProber) Preview(t *muster.Target) (string, error) {
-	port, datagram, d := p.build(nil, t)
+	route, d := p.locate(t)
 	if d != nil {
 		return "", d.err
 	}
-	text := string(appendEscaped(nil, datagram))
+	datagram, err := p.appendPayload(nil, t)
 	if p.payload != nil && p.payload.Secret() {
-		shown, err := p.payload.Redacted(t)
-		if err != nil {
-			return "", err
-		}
-		text = string(appendEscaped(nil, []byte(shown)))
+		datagram, err = expand(nil, p.payload, t, true)
 	}
-	return previewHead("udp", t, port) + text, nil
+	return previewHead("udp", t, route.port) + string(appendEscaped(nil, datagram)), err
 }
 
 // previewHead is the line that says where an exchange goes.

@@ -127,6 +127,8 @@ func TestUDPWrongAddress(t *testing.T) {
 		p = proberOf(t, UDP{}, Env{})
 		if r := way.probe(t.Context(), p, target); r.Outcome != muster.OK || string(r.Body) != "truth" {
 			t.Errorf("%s: a lie first: %v %q", way.name, r.Outcome, r.Body)
+		} else if want := map[string]float64{"loop": 1, "goroutine": 0}[way.name]; fieldOf(&r, "strays") != want {
+			t.Errorf("%s: %v strays, want %v", way.name, fieldOf(&r, "strays"), want)
 		}
 	}
 }
