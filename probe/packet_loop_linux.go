@@ -32,6 +32,8 @@ type packetLoop struct {
 
 	socks   [2]packetSocket // IPv4, IPv6
 	in      *packetBuffers
+	out     []byte // the datagram that is being sent
+	room    []byte // what stands before its payload, as zeros
 	flying  int
 	used    int                              // keys
 	keys    [packetKeys]*packetFlight        // by key
@@ -61,6 +63,7 @@ func probePackets(ctx context.Context, k packetKind, f muster.Feed) error {
 		socks: [2]packetSocket{{family: 4, fd: -1}, {family: 6, fd: -1}}, in: newReceiving(setup.largest),
 		peers: map[netip.AddrPort]*packetFlight{},
 	}
+	l.room = make([]byte, l.wire.room())
 	defer l.close()
 	f.Notify(p.wake)
 	stop := context.AfterFunc(ctx, p.wake)

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	// packetBatch is how many datagrams one call sends or receives.
+	// packetBatch is how many datagrams one call receives.
 	packetBatch = 32
 	// controlSize holds the control messages that come with one: the time of arrival, the drops, the hop limit, and an
 	// error with its origin.
@@ -28,12 +28,12 @@ type mmsg struct {
 	_   [4]byte
 }
 
-// packetBuffers are what one call of sendmmsg or recvmmsg works on.
+// packetBuffers are what one call of recvmmsg works on.
 type packetBuffers struct {
 	msgs    [packetBatch]mmsg
 	iovs    [packetBatch]unix.Iovec
 	names   [packetBatch]unix.RawSockaddrInet6
-	control []byte // of all messages; nil when sending
+	control []byte // of all messages
 	data    []byte // likewise
 	size    int    // of each message's part of data
 }
@@ -56,14 +56,15 @@ func (b *packetBuffers) point(i int, data []byte) {
 	h.SetIovlen(1)
 }
 
-// send sends the first n messages, and returns how many have left. Like all calls of the loop it does not tell the
-// scheduler that it might block.
-func (b *packetBuffers) send(fd, n int) (int, syscall.Errno) {
-	sent, _, no := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&b.msgs[0])), uintptr(n), unix.MSG_NOSIGNAL, 0, 0)
-	if no != 0 {
-		return 0, no
+// rawSendTo sends one datagram. Like all calls of the loop it does not tell the scheduler that it might block.
+func rawSendTo(fd int, b []byte, to *unix.RawSockaddrInet6) syscall.Errno {
+	size := uintptr(unix.SizeofSockaddrInet4)
+	if to.Family == unix.AF_INET6 {
+		size = unix.SizeofSockaddrInet6
 	}
-	return int(sent), 0
+	_, _, no := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)),
+		unix.MSG_NOSIGNAL, uintptr(unsafe.Pointer(to)), size)
+	return no
 }
 
 // receive takes what has come, up to packetBatch messages.
@@ -86,15 +87,6 @@ func (b *packetBuffers) message(i int) (data []byte, from netip.AddrPort, cut bo
 	m := &b.msgs[i]
 	n := min(int(m.n), b.size)
 	return b.data[i*b.size : i*b.size+n], addrPort(&b.names[i]), m.hdr.Flags&unix.MSG_TRUNC != 0
-}
-
-// address writes the peer of message i.
-func (b *packetBuffers) address(i int, to *unix.RawSockaddrInet6) {
-	b.names[i] = *to
-	b.msgs[i].hdr.Namelen = unix.SizeofSockaddrInet4
-	if to.Family == unix.AF_INET6 {
-		b.msgs[i].hdr.Namelen = unix.SizeofSockaddrInet6
-	}
 }
 
 // rawAddress is ap as the kernel takes it. The error is of a zone that this machine does not have.

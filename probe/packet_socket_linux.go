@@ -22,8 +22,6 @@ type packetSocket struct {
 	queue  []*packetFlight
 	head   int  // of queue; those before it have left
 	full   bool // it takes no more for the present
-	out    *packetBuffers
-	data   [packetBatch][]byte
 }
 
 // socket returns the socket for an address.
@@ -43,7 +41,7 @@ func (l *packetLoop) socket(a netip.Addr) (*packetSocket, error) {
 		l.setup.dialer.Close(fd)
 		return nil, err
 	}
-	s.fd, s.out = fd, new(packetBuffers)
+	s.fd = fd
 	if sa, err := unix.Getsockname(fd); err == nil {
 		switch sa := sa.(type) {
 		case *unix.SockaddrInet4:
@@ -125,40 +123,26 @@ func (s *packetSocket) pop(n int) {
 	}
 }
 
-// send sends what is queued, as far as the socket takes it.
+// send sends what is queued, as far as the socket takes it: one datagram per call, which costs hardly more than
+// many, so that the moment in which each left is known.
 func (l *packetLoop) send(s *packetSocket) {
+	if s.waiting() == 0 || s.full {
+		return
+	}
+	drops := s.dropped()
 	for s.waiting() > 0 && !s.full {
-		n := l.fill(s)
-		from := l.now()
-		sent, no := s.out.send(s.fd, n)
-		if no != 0 {
+		f := s.queue[s.head]
+		l.out = f.x.payload(append(l.out[:0], l.room...))
+		l.wire.seal(l.out, s.family, f.key)
+		at := l.now()
+		if no := rawSendTo(s.fd, l.out, &f.to); no != 0 {
 			l.unsent(s, no)
 			continue
 		}
-		// The call took about as long for each: the first answer may be there before the last datagram has left.
-		each := (l.now() - from) / time.Duration(n)
-		drops := s.dropped()
-		for i, f := range s.queue[s.head : s.head+sent] {
-			f.drops = drops
-			l.left(f, from+time.Duration(i)*each)
-		}
-		s.pop(sent)
+		s.pop(1)
+		f.drops = drops
+		l.left(f, at)
 	}
-}
-
-// fill makes the datagrams of the first flights in the queue.
-func (l *packetLoop) fill(s *packetSocket) int {
-	n := min(s.waiting(), packetBatch)
-	room := l.wire.room()
-	for i, f := range s.queue[s.head : s.head+n] {
-		b := append(s.data[i][:0], make([]byte, room)...)
-		b = f.x.payload(b)
-		l.wire.seal(b, s.family, f.key)
-		s.data[i] = b
-		s.out.point(i, b)
-		s.out.address(i, &f.to)
-	}
-	return n
 }
 
 // left notes that f's datagram has left.
@@ -211,7 +195,7 @@ func sendFault(no syscall.Errno) *fault {
 	case unix.EMSGSIZE:
 		return errTooBig
 	}
-	e := dial.Classify(os.NewSyscallError("sendmmsg", no), dial.PhaseExchange)
+	e := dial.Classify(os.NewSyscallError("sendto", no), dial.PhaseExchange)
 	return &fault{e.Failure, e.Reason, e.Detail, e.Transient}
 }
 
