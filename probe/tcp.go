@@ -115,3 +115,6 @@ func (s *TCP) until() string {
 
 // Prober compiles the spec. Files and secrets that it refers to are read now.
 func (s TCP) Prober(env Env) (muster.Prober, error) { return compileTCP(s, env) }
+
+// statusConnected is the status of a target that accepts, and of which no more is asked.
+const statusConnected = "connected"

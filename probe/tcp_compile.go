@@ -59,6 +59,14 @@ type tcpField struct {
 }
 
 func compileTCP(s TCP, env Env) (muster.Prober, error) {
+	p, err := newTCP(s, env)
+	if err != nil {
+		return nil, err
+	}
+	return p.swept(), nil
+}
+
+func newTCP(s TCP, env Env) (*tcpProber, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}

@@ -23,7 +23,11 @@ func (p *tcpProber) Probe(ctx context.Context, t muster.Target) muster.Result {
 		d.result(&r)
 		return r
 	}
-	if c := connect(ctx, &p.env, s.endpoint, &r); c != nil {
+	c := connect(ctx, &p.env, s.endpoint, &r)
+	if r.Failure == muster.FailReset && p.spec.connectOnly() && !p.spec.Secure { // see wasOpen
+		r = muster.Result{Started: r.Started, Address: r.Address, Timings: r.Timings, Outcome: muster.OK, Status: statusConnected}
+	}
+	if c != nil {
 		k := talk{p: p, s: s, r: &r, raw: c, conn: c, end: r.Started.Add(p.env.Timeout)}
 		stop := context.AfterFunc(ctx, func() { c.Close() })
 		err := c.SetDeadline(k.end)
@@ -37,6 +41,13 @@ func (p *tcpProber) Probe(ctx context.Context, t muster.Target) muster.Result {
 	}
 	r.Timings.Total = time.Since(r.Started)
 	return r
+}
+
+// wasOpen reports whether a connect that ended with err had succeeded: only a peer that has accepted can reset, and
+// whether it is seen to have done so before or after that is a matter of chance.
+func wasOpen(err error) bool {
+	e, ok := errors.AsType[*dial.Error](err)
+	return ok && e.Failure == muster.FailReset
 }
 
 // conclude makes the dialogue's end that of the result.

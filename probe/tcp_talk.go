@@ -59,7 +59,7 @@ func (k *talk) run() (string, error) {
 			return "", err
 		}
 	}
-	status := "connected"
+	status := statusConnected
 	k.spoke = time.Now()
 	for i := range k.p.steps {
 		st := &k.p.steps[i]

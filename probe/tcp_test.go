@@ -16,11 +16,11 @@ import (
 
 func compileTCPSpec(t testing.TB, s TCP, env Env) *tcpProber {
 	t.Helper()
-	p, err := s.Prober(env)
+	p, err := newTCP(s, env)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p.(*tcpProber)
+	return p
 }
 
 // says writes a text and then waits for the peer to go.

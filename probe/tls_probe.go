@@ -39,9 +39,9 @@ func compileHandshake(h Handshake, env Env) (muster.Prober, error) {
 	}
 	if u, ok := upgrades()[h.StartTLS]; ok {
 		p.at.usual = u.port
-		up, err := compileTCP(TCP{Steps: u.steps, Until: untilNone}, p.env)
+		var err error
+		p.upgrade, err = newTCP(TCP{Steps: u.steps, Until: untilNone}, p.env)
 		c.add(err)
-		p.upgrade, _ = up.(*tcpProber)
 	}
 	return p, c.err()
 }
