@@ -62,3 +62,6 @@ func targetRange(n int) (string, error) {
 	}
 	return "", fmt.Errorf("%d targets: want 1, a multiple of 250 up to 50,000, or a multiple of 50,000", n)
 }
+
+// ca is the file with the authority of the fleet that speaks TLS.
+func (t *tools) ca() string { return filepath.Join(t.dir, "ca.pem") }

@@ -22,6 +22,7 @@ type benchCase struct {
 	rounds      int
 	servers     []string // nil: those of the command line
 	clients     func(*tools, *server) ([]client, error)
+	connects    bool // counts connections, not requests
 }
 
 // client is one way to make the exchanges; the first of a case is its floor.
@@ -41,6 +42,8 @@ func (s *settings) chosen() []benchCase {
 		{name: "one", n: 1, rounds: 4 * s.rounds, title: "%s target", clients: freshClients(1)},
 		{name: "udp", n: s.targets, rounds: s.rounds, title: "%s targets, a datagram each", servers: []string{"c"}, clients: datagramClients("udp", s.targets)},
 		{name: "dns", n: s.targets, rounds: s.rounds, title: "%s name servers, a question each", servers: []string{"c"}, clients: datagramClients("dns", s.targets)},
+		{name: "connect", n: s.targets, rounds: s.rounds, title: "%s targets, a connect each", servers: []string{"c"}, clients: connectClients(s.targets), connects: true},
+		{name: "tls", n: min(s.targets, handshakeTargets), rounds: s.rounds, title: "%s targets, a TLS handshake each", servers: []string{"tls"}, clients: handshakeClients(min(s.targets, handshakeTargets)), connects: true},
 	}
 	names, servers := strings.Split(s.cases, ","), strings.Split(s.servers, ",")
 	var chosen []benchCase
@@ -230,6 +233,12 @@ func (c *benchCase) measure(ctx context.Context, t *tools, s *server, cl *client
 	told, err := s.tell(ctx)
 	if err != nil {
 		return sample{}, err
+	}
+	if c.connects {
+		told.Requests = told.Connections
+	}
+	if c.connects && s.name == "c" {
+		told.Requests-- // the last one asked for this
 	}
 	n := cmp.Or(cl.n, c.n)
 	if cl.timed {

@@ -4,12 +4,13 @@
  * floor: the least a client can spend on a fleet. One thread, one epoll set,
  * one fresh connection per target: connect, GET, read to the end, close.
  *
- *   floor -p PORT [-n 100000] [-c 1000] [-u /status]
+ *   floor -p PORT [-n 100000] [-c 1000] [-u /status] [-k]
  *
  * Target i is 127.B.C.D with D = 1 + i%250, C = (i/250)%200, B = 1 + i/50000,
  * which muster and curl write as 127.[1-2].[0-199].[1-250] for 100,000.
  * Prints one JSON line. A target is ok if its answer starts with "HTTP/1.1 200"
- * and carries its own address.
+ * and carries its own address. With -k it only knocks: connect, close; a target
+ * is ok if it accepts.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -33,7 +34,7 @@ struct slot {
 };
 
 static struct slot slots[MAXFD];
-static int ep, port;
+static int ep, port, knock;
 static long total = 100000, started, ok, failed, inflight;
 static char request[512];
 static size_t request_len;
@@ -94,6 +95,11 @@ static void start_one(void)
 		done(fd, 0);
 		return;
 	}
+	if (knock) {
+		struct epoll_event ev = {.events = EPOLLOUT, .data.fd = fd};
+		epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev);
+		return;
+	}
 	int state = send_request(fd); /* over loopback the handshake is usually over already */
 	if (state < 0) {
 		done(fd, 0);
@@ -106,6 +112,13 @@ static void start_one(void)
 static void handle(int fd)
 {
 	struct slot *s = &slots[fd];
+	if (knock) {
+		int err = 0;
+		socklen_t len = sizeof err;
+		getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len);
+		done(fd, err == 0);
+		return;
+	}
 	if (!s->sent) {
 		int state = send_request(fd);
 		if (state < 0)
@@ -132,12 +145,13 @@ int main(int argc, char **argv)
 {
 	long concurrency = 1000;
 	const char *path = "/status";
-	for (int opt; (opt = getopt(argc, argv, "p:n:c:u:")) != -1;) {
+	for (int opt; (opt = getopt(argc, argv, "p:n:c:u:k")) != -1;) {
 		switch (opt) {
 		case 'p': port = atoi(optarg); break;
 		case 'n': total = atol(optarg); break;
 		case 'c': concurrency = atol(optarg); break;
 		case 'u': path = optarg; break;
+		case 'k': knock = 1; break;
 		default: return 2;
 		}
 	}

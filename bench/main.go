@@ -1,7 +1,7 @@
 // Command bench measures muster beside the floor and its peers, in one run and
 // in alternation, against a C server and against the simulated fleet.
 //
-//	go run ./bench [-cases fresh,million,keepalive,one,udp,dns] [-rounds 5] [-quick]
+//	go run ./bench [-cases fresh,million,keepalive,one,udp,dns,connect,tls] [-rounds 5] [-quick]
 //
 // Cases:
 //
@@ -12,6 +12,8 @@
 //	one        one target: what starting costs
 //	udp        100,000 targets, a datagram each; without and with stored results
 //	dns        100,000 name servers, a question each; without and with stored results
+//	connect    100,000 targets, a connect each; without and with stored results
+//	tls        20,000 targets, a handshake each, beside crypto/tls in a bare loop
 //
 // Every client asks the same targets in the same order. Figures are medians of
 // the rounds, ratios medians of the ratios within each round. A run counts only
@@ -51,7 +53,7 @@ func main() {
 		return
 	}
 	var s settings
-	flag.StringVar(&s.cases, "cases", "fresh,million,keepalive,one,udp,dns", "cases to run")
+	flag.StringVar(&s.cases, "cases", "fresh,million,keepalive,one,udp,dns,connect,tls", "cases to run")
 	flag.IntVar(&s.rounds, "rounds", 5, "rounds per case")
 	flag.IntVar(&s.targets, "n", 100_000, "targets of fresh and requests of keepalive, a multiple of 250, above 50,000 of 50,000")
 	flag.BoolVar(&s.quick, "quick", false, "one round of 10,000 targets, without the million, not written to -out")

@@ -24,6 +24,10 @@ func serveSim() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	f := sim.Fleet{OnReady: func(s *sim.Server) { fmt.Println(s.Port(), s.AdminURL()) }}
+	if len(os.Args) > 2 { // over TLS, with the authority's certificate in this file
+		f.TLS, f.CAOut = []string{":0"}, os.Args[2]
+		f.OnReady = func(s *sim.Server) { fmt.Println(s.TLSAddr().Port(), s.AdminURL()) }
+	}
 	return f.Run(ctx)
 }
 
@@ -38,9 +42,10 @@ type server struct {
 
 // served is what a server tells of itself since its last reset.
 type served struct {
-	Requests   int     `json:"requests"`
-	CPUSeconds float64 `json:"cpu_seconds"`
-	Idle       float64 `json:"idle_percent"`
+	Requests    int     `json:"requests"`
+	Connections int     `json:"connections"`
+	CPUSeconds  float64 `json:"cpu_seconds"`
+	Idle        float64 `json:"idle_percent"`
 }
 
 // startServer starts the C server ("c") or the simulated fleet ("sim").
@@ -51,8 +56,10 @@ func startServer(t *tools, name string) (*server, error) {
 		s.cmd = exec.Command(t.server, "-p", "0")
 	case "sim":
 		s.cmd = exec.Command(t.self, simCommand)
+	case "tls":
+		s.cmd = exec.Command(t.self, simCommand, t.ca())
 	default:
-		return nil, fmt.Errorf("server %q: want c or sim", name)
+		return nil, fmt.Errorf("server %q: want c, sim or tls", name)
 	}
 	s.cmd.Stderr = os.Stderr
 	out, err := s.cmd.StdoutPipe()
@@ -63,7 +70,7 @@ func startServer(t *tools, name string) (*server, error) {
 		return nil, fmt.Errorf("start server %s: %w", name, err)
 	}
 	admin := ""
-	if name == "sim" {
+	if name != "c" {
 		_, err = fmt.Fscan(out, &s.port, &admin)
 		s.stats, s.reset, s.method = admin+"/stats", admin+"/reset", http.MethodPost
 	} else {

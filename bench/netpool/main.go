@@ -2,18 +2,24 @@
 // a fresh connection per request. It is the peer that CPU ratios are taken
 // against.
 //
-//	netpool -p PORT [-n 100000] [-w 500] [-u /status]
+//	netpool -p PORT [-n 100000] [-w 500] [-u /status] [-ca FILE]
+//
+// With -ca it does a TLS handshake with each target instead, and closes.
 //
 // Target i is the one that floor.c asks, and the output has floor's form.
 package main
 
 import (
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -25,10 +31,16 @@ func main() {
 	total := flag.Int("n", 100_000, "targets")
 	workers := flag.Int("w", 500, "workers")
 	path := flag.String("u", "/status", "path to ask for")
+	ca := flag.String("ca", "", "shake hands over TLS, and trust this authority")
 	flag.Parse()
 
+	visit, err := visitor(*port, *path, *ca)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "netpool:", err)
+		os.Exit(1)
+	}
 	start := time.Now()
-	ok := run(*total, *workers, *port, *path)
+	ok := run(*total, *workers, visit)
 	wall := time.Since(start)
 	var ru syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &ru) // cannot fail for the process itself
@@ -41,17 +53,45 @@ func main() {
 	}
 }
 
-func run(total, workers, port int, path string) int {
+// visitor returns what is done with target i, by its address: it reports whether that went well.
+func visitor(port int, path, ca string) (func(addr string) bool, error) {
+	if ca != "" {
+		return shaker(port, ca)
+	}
 	client := &http.Client{
 		Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true},
 		Timeout:   10 * time.Second,
 	}
+	return func(addr string) bool { return ask(client, addr, port, path) }, nil
+}
+
+// shaker shakes hands over TLS, with nothing around it.
+func shaker(port int, ca string) (func(addr string) bool, error) {
+	pem, err := os.ReadFile(ca)
+	if err != nil {
+		return nil, err
+	}
+	cfg := &tls.Config{RootCAs: x509.NewCertPool()}
+	if !cfg.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s: want certificates in PEM form", ca)
+	}
+	d := &tls.Dialer{NetDialer: &net.Dialer{Timeout: 10 * time.Second}, Config: cfg}
+	return func(addr string) bool {
+		c, err := d.Dial("tcp", addr+":"+strconv.Itoa(port))
+		if err != nil {
+			return false
+		}
+		return c.Close() == nil
+	}, nil
+}
+
+func run(total, workers int, visit func(addr string) bool) int {
 	var next, ok atomic.Int64
 	var wg sync.WaitGroup
 	for range workers {
 		wg.Go(func() {
 			for i := int(next.Add(1)) - 1; i < total; i = int(next.Add(1)) - 1 {
-				if ask(client, i, port, path) {
+				if visit(fmt.Sprintf("127.%d.%d.%d", 1+i/50_000, i/250%200, 1+i%250)) {
 					ok.Add(1)
 				}
 			}
@@ -62,8 +102,7 @@ func run(total, workers, port int, path string) int {
 }
 
 // ask reports whether the target answers 200 with its own address in the body.
-func ask(client *http.Client, i, port int, path string) bool {
-	addr := fmt.Sprintf("127.%d.%d.%d", 1+i/50_000, i/250%200, 1+i%250)
+func ask(client *http.Client, addr string, port int, path string) bool {
 	resp, err := client.Get(fmt.Sprintf("http://%s:%d%s", addr, port, path))
 	if err != nil {
 		return false
