@@ -89,7 +89,8 @@ func (a *answering) spoil(v volley) volley {
 		}
 		v.out = a.out
 	case Conflict:
-		v.stray, v.count = true, 1
+		// Of the id or the question the answer is wrong already, and comes from the right address.
+		v.stray, v.count = a.b.Where == "" || a.b.Where == "chunked", 1
 		if a.b.Where == "chunked" {
 			v.count = 2
 		}
