@@ -9,6 +9,7 @@
 // The kinds are:
 //
 //	dns    [DNS]: one question to a name server, over UDP, TCP or TLS
+//	async  [Async]: a job that an HTTP API starts, polled until it is done
 //	exec   [Exec]: a local command per target, monitoring plugins among them
 //	grpc   [GRPC]: a health check by the standard protocol
 //	http   [HTTP]: one request, one answer, over HTTP/1.1 or HTTP/2, plain or TLS

@@ -94,15 +94,16 @@ type Registry map[string]func() Spec
 // Kinds returns the kinds of probes that exist.
 func Kinds() Registry {
 	return Registry{
-		"dns":  func() Spec { return &DNS{} },
-		"exec": func() Spec { return &Exec{} },
-		"grpc": func() Spec { return &GRPC{} },
-		"http": func() Spec { return &HTTP{} },
-		"ping": func() Spec { return &Ping{} },
-		"tcp":  func() Spec { return &TCP{} },
-		"tls":  func() Spec { return &Handshake{} },
-		"udp":  func() Spec { return &UDP{} },
-		"ssh":  func() Spec { return &SSH{} },
+		"async": func() Spec { return &Async{} },
+		"dns":   func() Spec { return &DNS{} },
+		"exec":  func() Spec { return &Exec{} },
+		"grpc":  func() Spec { return &GRPC{} },
+		"http":  func() Spec { return &HTTP{} },
+		"ping":  func() Spec { return &Ping{} },
+		"tcp":   func() Spec { return &TCP{} },
+		"tls":   func() Spec { return &Handshake{} },
+		"udp":   func() Spec { return &UDP{} },
+		"ssh":   func() Spec { return &SSH{} },
 	}
 }
 

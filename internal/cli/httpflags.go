@@ -28,6 +28,7 @@ type httpFlags struct {
 	cacert, cert, key, serverName            string
 	bodyLimit                                string
 	headerTimeout, bodyTimeout               time.Duration
+	async                                    asyncFlags
 }
 
 func (f *httpFlags) add(fs *pflag.FlagSet) {

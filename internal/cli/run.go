@@ -29,9 +29,16 @@ type request struct {
 	save    saveFlags
 	saved   savedFlags
 	cmd     *cobra.Command
+	also    []flagGroup // of the kind, after its own
 	expect  string
 	extract []string
 	reason  string
+}
+
+// flagGroup is a heading of a command's help, and what adds the flags below it.
+type flagGroup struct {
+	title string
+	add   func(*pflag.FlagSet)
 }
 
 // add gives the command its flags; those of its own kind of action stand after the targets.
@@ -40,6 +47,9 @@ func (r *request) add(cmd *cobra.Command, kind string, action func(*pflag.FlagSe
 	var help sections
 	help.add(cmd, "Targets", r.targets.add)
 	help.add(cmd, kind, action)
+	for _, g := range r.also {
+		help.add(cmd, g.title, g.add)
+	}
 	help.add(cmd, "What is ok, what is taken from the answer", func(fs *pflag.FlagSet) {
 		fs.StringVar(&r.expect, "expect", "", "`CONDITION` that makes an answer ok: 'status == 200 && json.healthy'")
 		fs.StringArrayVar(&r.extract, "extract", nil, "take a field from the answer: `NAME=RULE` with re:…, json:$…, header:…, status, ms, expr:…")
@@ -87,22 +97,36 @@ target's id, address, labels and variables.
 
 An answer with a status below 400 is ok unless --expect says otherwise.
 
+With --job-id, --poll and --until the request starts a job, which is polled until it is done: the
+job is one attempt, ok when --until holds, unexpected when --fail-when does, and failed
+when it gets stuck or cannot be asked for. Its id, progress and history are fields.
+
 ` + exitHelp,
 		Example: `  muster run http GET /status -w 'web[01-40]:8080' -b
   muster run http GET /version -w 10.0.0.0/20 --port 9100 --extract v=json:$.version --group-by v
   muster run http POST /reload -w @last:failed --canary 1% --max-errors 5
   muster run http https://example.com/ --expect 'status == 200 && ms < 300'
-  muster run http GET '/users/{{.id}}' --each users.csv -w api.example.com -f 20`,
+  muster run http GET '/users/{{.id}}' --each users.csv -w api.example.com -f 20
+  muster run http POST /jobs -w @build --job-id json:$.id --poll '/jobs/{{.job}}' --until 'json.state == "done"' \
+      --fail-when 'json.state == "error"' --progress json:$.percent --stuck-after 2m`,
 		Args: cobra.MaximumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.runHTTP(cmd.Context(), r, h, args)
 		},
 	}
+	r.also = []flagGroup{{"A job that the request starts", h.async.add}}
 	r.add(cmd, "HTTP request", h.add)
 	return cmd
 }
 
 func (p *Program) runHTTP(ctx context.Context, r *request, h *httpFlags, args []string) error {
+	if err := h.async.validate(r.cmd.Flags()); err != nil {
+		return err
+	}
+	args, err := h.async.request(args)
+	if err != nil {
+		return err
+	}
 	method, action, base, err := splitAction(args, r.targets.given())
 	if err != nil {
 		return err
@@ -110,6 +134,13 @@ func (p *Program) runHTTP(ctx context.Context, r *request, h *httpFlags, args []
 	spec, err := p.httpSpec(h, method, action)
 	if err != nil {
 		return err
+	}
+	if h.async.wanted() {
+		job, err := h.async.action(r, spec)
+		if err != nil {
+			return err
+		}
+		return p.run(ctx, r, base, job)
 	}
 	with, err := json.Marshal(spec)
 	if err != nil {
