@@ -8,6 +8,7 @@
 //
 // The kinds are:
 //
+//	copy   [Copy]: files over SFTP, to each target or from it
 //	dns    [DNS]: one question to a name server, over UDP, TCP or TLS
 //	async  [Async]: a job that an HTTP API starts, polled until it is done
 //	exec   [Exec]: a local command per target, monitoring plugins among them

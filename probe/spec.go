@@ -104,6 +104,7 @@ func Kinds() Registry {
 		"tls":   func() Spec { return &Handshake{} },
 		"udp":   func() Spec { return &UDP{} },
 		"ssh":   func() Spec { return &SSH{} },
+		"copy":  func() Spec { return &Copy{} },
 	}
 }
 

@@ -51,7 +51,7 @@ var owners = map[string]struct{ pkgs, why string }{
 	"google.golang.org/grpc":                   {"", "tests"},
 	"go.uber.org/goleak":                       {"", "tests"},
 	"pgregory.net/rapid":                       {"", "tests"},
-	"github.com/pkg/sftp":                      {"internal/sim", "SFTP"},
+	"github.com/pkg/sftp":                      {"probe internal/sim", "SFTP"},
 }
 
 // dialers may open sockets; all others go through package dial. sim is the peer of

@@ -86,7 +86,7 @@ Results go to standard output, progress and messages to standard error.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())}
 	})
-	root.AddCommand(p.runCommand(), p.setCommand(), p.jobCommand(), p.simCommand(), p.demoCommand(), p.versionCommand())
+	root.AddCommand(p.runCommand(), p.setCommand(), p.jobCommand(), p.copyCommand(), p.simCommand(), p.demoCommand(), p.versionCommand())
 	strict(root)
 	return root
 }
