@@ -2,6 +2,7 @@ package cli
 
 import (
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -55,7 +56,7 @@ func (p *Program) printGroups(w io.Writer, g *grouping, f *outputFlags) error {
 			return err
 		}
 	}
-	if numbers := g.stats(); len(numbers) > 0 {
+	if numbers := g.telling(); len(numbers) > 0 {
 		if err := out.Numbers(numbers); err != nil {
 			return err
 		}
@@ -64,6 +65,13 @@ func (p *Program) printGroups(w io.Writer, g *grouping, f *outputFlags) error {
 		return nil
 	}
 	return out.Slowest(slowList(g.slowest))
+}
+
+// telling leaves out what a probe counts by itself where that is the same for all targets.
+func (g *grouping) telling() []sink.Number {
+	return slices.DeleteFunc(g.stats(), func(n sink.Number) bool {
+		return n.Min == n.Max && slices.Contains(g.fields[:g.own], n.Name)
+	})
 }
 
 // stats summarises the extracted fields that are numbers.

@@ -174,12 +174,13 @@ type grouping struct {
 	tables  []*rollup.Table
 	targets bool // some table looks at the target itself
 	numbers []*rollup.Numbers
-	fields  []string
+	fields  []string // the probe's own come first
+	own     int
 	slowest *rollup.Slowest
 }
 
 func newGrouping(f *outputFlags, keys []string, list muster.List, a *muster.Action) (*grouping, error) {
-	g := &grouping{list: list, fields: fieldNames(a)}
+	g := &grouping{list: list, fields: fieldNames(a), own: len(ownFields(a))}
 	masks, err := rollup.ParseMasks(f.mask)
 	if err != nil {
 		return nil, usageError{err}
