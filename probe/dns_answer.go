@@ -87,7 +87,6 @@ func (p *dnsProber) readAnswer(b []byte, r *muster.Result) bool {
 	if !p.env.DiscardBody {
 		r.Body = a.body(p.spec.Sections)
 	}
-	r.Truncated = truncated(b)
 	r.Fields = a.fields()
 	return true
 }
