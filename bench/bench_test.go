@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -74,5 +75,26 @@ func TestChildIsMeasured(t *testing.T) {
 	}
 	if got := machine(time.Unix(0, 0)); !strings.Contains(got, "1970-01-01") {
 		t.Error(got)
+	}
+}
+
+// What fping reads is what muster is told.
+func TestPingHosts(t *testing.T) {
+	t.Parallel()
+	path := t.TempDir() + "/hosts"
+	if err := writeHosts(path, pingHosts); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Fields(string(b))
+	targets, err := pingRange(pingHosts)
+	if err != nil || len(lines) != pingHosts || lines[0] != "127.1.0.1" || lines[pingHosts-1] != "127.1.239.250" || targets != "127.1.[0-239].[1-250]" {
+		t.Errorf("%d hosts from %s to %s, %s, %v", len(lines), lines[0], lines[len(lines)-1], targets, err)
+	}
+	if _, err := echoesReceived(); err != nil {
+		t.Error(err)
 	}
 }

@@ -14,7 +14,8 @@ type tools struct {
 	floor, server, netpool string
 	packets                string // the floor of datagrams
 	self                   string // this program, which also serves the sim
-	curl, wrk, muster      string
+	curl, wrk, fping       string
+	muster                 string
 }
 
 // build makes the floor, the C server and the worker pool. The sources are
@@ -41,6 +42,7 @@ func build(ctx context.Context, dir, muster string) (*tools, error) {
 	}
 	t.curl, _ = exec.LookPath("curl")
 	t.wrk, _ = exec.LookPath("wrk")
+	t.fping, _ = exec.LookPath("fping")
 	if exec.CommandContext(ctx, muster, "run", "http", "--help").Run() == nil {
 		if t.muster, err = filepath.Abs(muster); err != nil {
 			return nil, fmt.Errorf("find %s: %w", muster, err)

@@ -44,6 +44,8 @@ func (s *settings) chosen() []benchCase {
 		{name: "dns", n: s.targets, rounds: s.rounds, title: "%s name servers, a question each", servers: []string{"c"}, clients: datagramClients("dns", s.targets)},
 		{name: "connect", n: s.targets, rounds: s.rounds, title: "%s targets, a connect each", servers: []string{"c"}, clients: connectClients(s.targets), connects: true},
 		{name: "tls", n: min(s.targets, handshakeTargets), rounds: s.rounds, title: "%s targets, a TLS handshake each", servers: []string{"tls"}, clients: handshakeClients(min(s.targets, handshakeTargets)), connects: true},
+		{name: "ping", n: pingHosts, rounds: s.rounds, title: "%s hosts, an echo request each", servers: []string{kernelServer}, clients: pingClients(pingHosts)},
+		{name: "pings", n: 1_000_000, rounds: 1, title: "%s hosts, an echo request each", servers: []string{kernelServer}, clients: pingClients(1_000_000)},
 	}
 	names, servers := strings.Split(s.cases, ","), strings.Split(s.servers, ",")
 	var chosen []benchCase

@@ -2,6 +2,7 @@
 // in alternation, against a C server and against the simulated fleet.
 //
 //	go run ./bench [-cases fresh,million,keepalive,one,udp,dns,connect,tls] [-rounds 5] [-quick]
+//	go run ./bench [-cases fresh,million,keepalive,one,udp,dns,ping,pings] [-rounds 5] [-quick]
 //
 // Cases:
 //
@@ -14,11 +15,13 @@
 //	dns        100,000 name servers, a question each; without and with stored results
 //	connect    100,000 targets, a connect each; without and with stored results
 //	tls        20,000 targets, a handshake each, beside crypto/tls in a bare loop
+//	ping       60,000 hosts, an echo request each, beside fping; needs root
+//	pings      1,000,000 hosts; memory
 //
 // Every client asks the same targets in the same order. Figures are medians of
 // the rounds, ratios medians of the ratios within each round. A run counts only
 // if the server saw exactly the requests that were to be made. bin/muster takes
-// part if it exists, curl and wrk if they are installed; gcc is needed.
+// part if it exists, curl, wrk and fping if they are installed; gcc is needed.
 package main
 
 import (
@@ -54,6 +57,7 @@ func main() {
 	}
 	var s settings
 	flag.StringVar(&s.cases, "cases", "fresh,million,keepalive,one,udp,dns,connect,tls", "cases to run")
+	flag.StringVar(&s.cases, "cases", "fresh,million,keepalive,one,udp,dns,ping,pings", "cases to run")
 	flag.IntVar(&s.rounds, "rounds", 5, "rounds per case")
 	flag.IntVar(&s.targets, "n", 100_000, "targets of fresh and requests of keepalive, a multiple of 250, above 50,000 of 50,000")
 	flag.BoolVar(&s.quick, "quick", false, "one round of 10,000 targets, without the million, not written to -out")
@@ -63,7 +67,7 @@ func main() {
 	flag.Parse()
 	if s.quick {
 		s.rounds, s.targets, s.out = 1, 10_000, ""
-		s.cases = strings.Replace(s.cases, "million", "", 1)
+		s.cases = strings.NewReplacer("million", "", "pings", "").Replace(s.cases)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
