@@ -38,7 +38,7 @@ func pingClients(n int) func(*tools, *server) ([]client, error) {
 		if t.muster == "" {
 			return cs, nil
 		}
-		run := []string{t.muster, "run", "ping", "-w", targets, "--tries", "1", "-q", "--json"}
+		run := []string{t.muster, "run", "ping", "-w", targets, "--tries", "1", "-q"}
 		return append(cs,
 			client{name: "muster --no-save", state: true, args: append(run[:len(run):len(run)], "--no-save")},
 			client{name: "muster", state: true, args: run},

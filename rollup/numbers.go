@@ -5,12 +5,22 @@ import (
 	"slices"
 )
 
-// Numbers summarises a numeric field. It is exact: it keeps every value, 8 bytes each. The
-// zero value is empty.
+// Numbers summarises a numeric field. It is exact: it keeps every distinct value and how often it came, 16 bytes
+// each, so that counts and rounded times of a million targets take little. The zero value is empty.
 type Numbers struct {
-	values []float64
-	sorted bool
+	count int
+	runs  []run     // by value
+	fresh []float64 // not yet among the runs
 }
+
+// run is a value and how often it came.
+type run struct {
+	value float64
+	n     int
+}
+
+// freshLimit is how many values wait at least until they are sorted in; a longer list of runs lets more wait.
+const freshLimit = 4096
 
 // Stats is a summary of numbers; all zero when there are none.
 type Stats struct {
@@ -25,9 +35,12 @@ type Stats struct {
 
 // Add adds a number. NaN is none and is ignored.
 func (n *Numbers) Add(v float64) {
-	if !math.IsNaN(v) {
-		n.values = append(n.values, v)
-		n.sorted = false
+	if math.IsNaN(v) {
+		return
+	}
+	n.count++
+	if n.fresh = append(n.fresh, v); len(n.fresh) >= max(freshLimit, len(n.runs)/4) {
+		n.settle()
 	}
 }
 
@@ -40,12 +53,13 @@ func (n *Numbers) AddValue(v any) {
 
 // Merge adds all numbers of o, which stays as it is.
 func (n *Numbers) Merge(o *Numbers) {
-	n.values = append(n.values, o.values...)
-	n.sorted = false
+	n.count += o.count
+	n.runs = mergeRuns(n.runs, o.runs)
+	n.fresh = append(n.fresh, o.fresh...)
 }
 
 // Count returns how many numbers there are.
-func (n *Numbers) Count() int { return len(n.values) }
+func (n *Numbers) Count() int { return n.count }
 
 // Min returns the least number, 0 when there are none.
 func (n *Numbers) Min() float64 { return n.quantile(0) }
@@ -64,13 +78,10 @@ func (n *Numbers) Max() float64 { return n.quantile(1) }
 
 // Mean returns the arithmetic mean.
 func (n *Numbers) Mean() float64 {
-	if len(n.values) == 0 {
-		return 0
-	}
-	n.sort() // the sum must not depend on the order in which results came
-	count, mean := float64(len(n.values)), 0.0
-	for _, v := range n.values {
-		mean += v / count
+	n.settle() // the sum must not depend on the order in which results came
+	mean := 0.0
+	for _, r := range n.runs {
+		mean += r.value / float64(n.count) * float64(r.n)
 	}
 	return mean
 }
@@ -84,18 +95,50 @@ func (n *Numbers) Stats() Stats {
 
 // quantile is the nearest-rank quantile: the value at rank ceil(q*count), from 1.
 func (n *Numbers) quantile(q float64) float64 {
-	if len(n.values) == 0 {
+	if n.count == 0 {
 		return 0
 	}
-	n.sort()
+	n.settle()
 	// The small subtrahend undoes the binary rounding of shares such as 0.9*10.
-	rank := int(math.Ceil(q*float64(len(n.values)) - 1e-9))
-	return n.values[max(rank, 1)-1]
+	rank := max(int(math.Ceil(q*float64(n.count)-1e-9)), 1)
+	for _, r := range n.runs {
+		if rank -= r.n; rank <= 0 {
+			return r.value
+		}
+	}
+	return n.runs[len(n.runs)-1].value
 }
 
-func (n *Numbers) sort() {
-	if !n.sorted {
-		slices.Sort(n.values)
-		n.sorted = true
+// settle sorts the fresh values into the runs.
+func (n *Numbers) settle() {
+	if len(n.fresh) == 0 {
+		return
 	}
+	slices.Sort(n.fresh)
+	var runs []run
+	for _, v := range n.fresh {
+		if last := len(runs) - 1; last >= 0 && runs[last].value == v {
+			runs[last].n++
+		} else {
+			runs = append(runs, run{v, 1})
+		}
+	}
+	n.runs, n.fresh = mergeRuns(n.runs, runs), n.fresh[:0]
+}
+
+// mergeRuns returns the runs of both, which stay as they are.
+func mergeRuns(a, b []run) []run {
+	merged := make([]run, 0, len(a)+len(b))
+	for len(a) > 0 && len(b) > 0 {
+		switch {
+		case a[0].value < b[0].value:
+			merged, a = append(merged, a[0]), a[1:]
+		case b[0].value < a[0].value:
+			merged, b = append(merged, b[0]), b[1:]
+		default:
+			merged = append(merged, run{a[0].value, a[0].n + b[0].n})
+			a, b = a[1:], b[1:]
+		}
+	}
+	return append(append(merged, a...), b...)
 }

@@ -70,6 +70,24 @@ func TestNumbersMerge(t *testing.T) {
 	})
 }
 
+// A million values of which few are distinct take no memory to speak of, and are as exact.
+func TestNumbersOfFewValues(t *testing.T) {
+	t.Parallel()
+	var n Numbers
+	for i := range 100_000 {
+		n.Add(float64(i % 1000))
+	}
+	want := Stats{Count: 100_000, Min: 0, Median: 499, P90: 899, P99: 989, Max: 999, Mean: 499.5}
+	if got := n.Stats(); got.Mean < 499.49999 || got.Mean > 499.50001 {
+		t.Errorf("mean %v", got.Mean)
+	} else if got.Mean = want.Mean; got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if len(n.runs) != 1000 || cap(n.runs) > 4*freshLimit || cap(n.fresh) > 2*freshLimit {
+		t.Errorf("%d runs in room for %d, %d fresh values", len(n.runs), cap(n.runs), cap(n.fresh))
+	}
+}
+
 func TestSlowest(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
