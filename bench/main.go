@@ -1,8 +1,7 @@
 // Command bench measures muster beside the floor and its peers, in one run and
 // in alternation, against a C server and against the simulated fleet.
 //
-//	go run ./bench [-cases fresh,million,keepalive,one,udp,dns,connect,tls] [-rounds 5] [-quick]
-//	go run ./bench [-cases fresh,million,keepalive,one,udp,dns,ping,pings] [-rounds 5] [-quick]
+//	go run ./bench [-cases fresh,million,keepalive,one,udp,dns,connect,tls,ping,pings] [-rounds 5] [-quick]
 //
 // Cases:
 //
@@ -56,8 +55,7 @@ func main() {
 		return
 	}
 	var s settings
-	flag.StringVar(&s.cases, "cases", "fresh,million,keepalive,one,udp,dns,connect,tls", "cases to run")
-	flag.StringVar(&s.cases, "cases", "fresh,million,keepalive,one,udp,dns,ping,pings", "cases to run")
+	flag.StringVar(&s.cases, "cases", "fresh,million,keepalive,one,udp,dns,connect,tls,ping,pings", "cases to run")
 	flag.IntVar(&s.rounds, "rounds", 5, "rounds per case")
 	flag.IntVar(&s.targets, "n", 100_000, "targets of fresh and requests of keepalive, a multiple of 250, above 50,000 of 50,000")
 	flag.BoolVar(&s.quick, "quick", false, "one round of 10,000 targets, without the million, not written to -out")
