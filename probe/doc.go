@@ -18,6 +18,7 @@
 //	tcp    [TCP]: one connection, and a dialogue over it
 //	tls    [Handshake]: one TLS handshake, and what the certificate says
 //	udp    [UDP]: one datagram, one or several in return
+//	ws     [WebSocket]: an upgrade, a dialogue of messages, the closing handshake
 //	ssh    [SSH]: one command, its output, standard error and exit status
 //
 // Every string that is sent is a template of package vars. A defect that one target's values

@@ -105,6 +105,7 @@ func Kinds() Registry {
 		"udp":   func() Spec { return &UDP{} },
 		"ssh":   func() Spec { return &SSH{} },
 		"copy":  func() Spec { return &Copy{} },
+		"ws":    func() Spec { return &WebSocket{} },
 	}
 }
 

@@ -28,9 +28,7 @@ func (k *talk) expect(st *tcpStep, fields []pieces) error {
 		}
 		return k.unmet(st, err)
 	}
-	for i, f := range st.fields {
-		k.catch(f.name, string(fields[i].appendTo(nil, k.group)))
-	}
+	k.compose(st, fields)
 	return nil
 }
 
@@ -84,36 +82,20 @@ func (k *talk) metBytes(want string) bool {
 		return false
 	}
 	k.at += i + len(want)
-	k.re = []string{want}
+	k.groups = []string{want}
 	return true
 }
 
 // match holds the pattern against text, which stands at from. What is used of the input then ends at next, or with the
 // match if that is negative.
 func (k *talk) match(st *tcpStep, text []byte, from, next int) bool {
-	m := st.re.FindSubmatchIndex(text)
-	if m == nil {
+	end := k.hold(st.re, text)
+	if end < 0 {
 		return false
 	}
-	k.re = make([]string, len(m)/2)
-	for i, name := range st.re.SubexpNames() {
-		if m[2*i] >= 0 {
-			k.re[i] = string(text[m[2*i]:m[2*i+1]])
-		}
-		if name != "" {
-			k.catch(name, k.re[i])
-		}
-	}
 	if next < 0 {
-		next = from + m[1]
+		next = from + end
 	}
 	k.at, k.seen = next, next
 	return true
-}
-
-func (k *talk) catch(name, value string) {
-	if k.caught == nil {
-		k.caught = map[string]string{}
-	}
-	k.caught[name] = value
 }

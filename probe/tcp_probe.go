@@ -94,11 +94,7 @@ func (k *talk) fields() {
 		k.catch(bannerField, strings.ToValidUTF8(string(line), "\ufffd"))
 	}
 	for _, name := range append([]string{bannerField}, k.p.names...) {
-		if v, ok := k.caught[name]; ok {
-			k.r.Fields = append(k.r.Fields, muster.Field{Name: name, Value: v})
-		} else {
-			k.r.Fields = append(k.r.Fields, muster.Field{Name: name})
-		}
+		k.r.Fields = append(k.r.Fields, k.field(name))
 	}
 }
 

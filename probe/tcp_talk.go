@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"strconv"
 	"time"
 
 	"github.com/musterhq/muster"
@@ -25,15 +24,14 @@ type talk struct {
 	conn net.Conn // raw, or TLS over it
 	end  time.Time
 
-	in     []byte // all that came
-	at     int    // how much of it has been used
-	seen   int    // how much of it an expectation has looked at in vain
-	fresh  bool   // something came since the last step that sends
-	ended  error  // io.EOF or errIdle: nothing more comes
-	cut    bool
-	spoke  time.Time // when the peer got the word
-	re     []string  // groups of the last expectation
-	caught map[string]string
+	in    []byte // all that came
+	at    int    // how much of it has been used
+	seen  int    // how much of it an expectation has looked at in vain
+	fresh bool   // something came since the last step that sends
+	ended error  // io.EOF or errIdle: nothing more comes
+	cut   bool
+	spoke time.Time // when the peer got the word
+	catches
 }
 
 // errIdle says that the peer has sent something and then fell silent.
@@ -115,17 +113,6 @@ func (k *talk) send(text []byte) error {
 	k.r.Sent = k.r.Sent || n > 0
 	k.spoke = time.Now()
 	return err
-}
-
-// group returns what a group caught.
-func (k *talk) group(ref string) []byte {
-	if n, err := strconv.Atoi(ref); err == nil {
-		if n < len(k.re) {
-			return []byte(k.re[n])
-		}
-		return nil
-	}
-	return []byte(k.caught[ref])
 }
 
 // read waits for more. It returns io.EOF and errIdle for good; idle says whether silence ends the wait.

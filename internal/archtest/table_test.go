@@ -34,6 +34,7 @@ var aside = []string{"internal/archtest", "internal/actionschema", "bench", "ben
 var owners = map[string]struct{ pkgs, why string }{
 	"github.com/expr-lang/expr": {"extract", "conditions over answers"},
 
+	"github.com/coder/websocket":               {"probe", "WebSocket"},
 	"golang.org/x/text":                        {"probe", "charsets of answers"},
 	"github.com/goccy/go-yaml":                 {"inventory/hostfile internal/cli strictyaml", "YAML with positions: inventories, the defaults file, actions, modules"},
 	"modernc.org/sqlite":                       {"internal/store", "the embedded database"},

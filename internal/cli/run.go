@@ -77,6 +77,7 @@ func (p *Program) runCommand() *cobra.Command {
 	cmd.AddCommand(p.runUDPCommand())
 	cmd.AddCommand(p.runDNSCommand())
 	cmd.AddCommand(p.runTLSCommand())
+	cmd.AddCommand(p.runWSCommand())
 	cmd.AddCommand(p.runSSHCommand())
 	return cmd
 }

@@ -38,7 +38,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"fleet": fleet, "served": served, "exits": exits, "jq": query, "expand": expand, "jobs": jobs,
+			"fleet": fleet, "served": served, "exits": exits, "jq": query, "expand": expand, "jobs": jobs, "sockets": sockets,
 		},
 	})
 }
