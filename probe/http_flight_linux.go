@@ -120,15 +120,7 @@ func (l *eventLoop) report(t muster.Target, r muster.Result) {
 }
 
 // detour does the exchange on a goroutine, because its name must be looked up again.
-func (l *eventLoop) detour(t muster.Target) {
-	l.away.Go(func() {
-		r := l.p.Probe(l.ctx, t)
-		l.mu.Lock()
-		l.detours = append(l.detours, &detourDone{t, r})
-		l.mu.Unlock()
-		l.wake()
-	})
-}
+func (l *eventLoop) detour(t muster.Target) { l.detours.start(l.ctx, l.p, t, l.poll.wake) }
 
 // newFlight returns an unused flight for the socket.
 func (l *eventLoop) newFlight(fd int) *flight {
@@ -159,9 +151,8 @@ func (l *eventLoop) watch(f *flight) {
 	if f.watched {
 		op = syscall.EPOLL_CTL_MOD
 	}
-	ev := syscall.EpollEvent{Events: bothEdges, Fd: f.slot}
-	if no := rawEpollCtl(l.ep, op, f.fd, &ev); no != 0 {
-		l.failed(f, os.NewSyscallError("epoll_ctl", no))
+	if err := l.poll.ask(op, f.fd, f.slot, bothEdges); err != nil {
+		l.failed(f, err)
 		return
 	}
 	f.watched = true

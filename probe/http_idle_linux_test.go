@@ -89,7 +89,7 @@ func TestIdleExpire(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.idling.after = 50 * time.Millisecond
-	f.Notify(l.wake)
+	f.Notify(l.poll.wake)
 	ended := make(chan bool)
 	go func() {
 		l.run()

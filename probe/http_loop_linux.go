@@ -3,9 +3,6 @@ package probe
 import (
 	"context"
 	"net/netip"
-	"os"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -69,8 +66,8 @@ func (p *httpProber) ProbeBatch(ctx context.Context, f muster.Feed) {
 		return
 	}
 	defer l.close()
-	f.Notify(l.wake)
-	stop := context.AfterFunc(ctx, l.wake)
+	f.Notify(l.poll.wake)
+	stop := context.AfterFunc(ctx, l.poll.wake)
 	defer stop()
 	l.run()
 }
@@ -80,7 +77,7 @@ type eventLoop struct {
 	p    *httpProber
 	ctx  context.Context
 	feed muster.Feed
-	ep   int
+	poll *poller
 	born time.Time     // the loop's clock counts from here
 	at   time.Duration // when it was last read
 
@@ -102,13 +99,8 @@ type eventLoop struct {
 	target muster.Target // the one that is being started
 	req    request
 	buf    []byte
-	events []syscall.EpollEvent
 
-	signaled atomic.Bool
-	mu       sync.Mutex
-	wakeFD   int           // guarded by mu; -1 when closed
-	detours  []*detourDone // guarded by mu
-	away     sync.WaitGroup
+	detours detours
 }
 
 // parked is a target that waits for a local resource. Waiting is no part of the attempt.
@@ -118,62 +110,28 @@ type parked struct {
 	again bool      // its kept connection was stale: the attempt began at since, and goes on over a fresh one
 }
 
-// detourDone is the end of an exchange that left the loop for a goroutine.
-type detourDone struct {
-	t muster.Target
-	r muster.Result
-}
-
 func newEventLoop(ctx context.Context, p *httpProber, f muster.Feed) (*eventLoop, error) {
-	ep, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
+	poll, err := newPoller(eventBatch)
 	if err != nil {
-		return nil, os.NewSyscallError("epoll_create1", err)
+		return nil, err
 	}
-	fd, _, no := syscall.RawSyscall(syscall.SYS_EVENTFD2, 0, syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
-	if no != 0 {
-		syscall.Close(ep)
-		return nil, os.NewSyscallError("eventfd2", no)
-	}
-	l := &eventLoop{
-		p: p, ctx: ctx, feed: f, ep: ep, wakeFD: int(fd), born: time.Now(),
-		buf: make([]byte, largeBuffer), events: make([]syscall.EpollEvent, eventBatch),
+	return &eventLoop{
+		p: p, ctx: ctx, feed: f, poll: poll, born: time.Now(),
+		buf:        make([]byte, largeBuffer),
 		total:      timeline{after: p.env.Timeout},
 		connecting: timeline{after: p.env.ConnectTimeout, step: true},
 		waiting:    timeline{after: time.Duration(p.spec.HeaderTimeout), step: true},
 		receiving:  timeline{after: time.Duration(p.spec.BodyTimeout), step: true},
 		idling:     timeline{after: idleFor, step: true},
 		idle:       map[netip.AddrPort]*flight{},
-	}
-	ev := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: -1}
-	if err := syscall.EpollCtl(ep, syscall.EPOLL_CTL_ADD, l.wakeFD, &ev); err != nil {
-		l.close()
-		return nil, os.NewSyscallError("epoll_ctl", err)
-	}
-	return l, nil
+	}, nil
 }
 
 func (l *eventLoop) close() {
 	for l.dropOldest() {
 	}
-	l.away.Wait()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	syscall.Close(l.wakeFD)
-	l.wakeFD = -1
-	syscall.Close(l.ep)
-}
-
-// wake makes the loop look at its feed again. It may be called at any time, even after the end.
-func (l *eventLoop) wake() {
-	if l.signaled.Swap(true) {
-		return
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.wakeFD >= 0 {
-		one := [8]byte{1}
-		syscall.Write(l.wakeFD, one[:])
-	}
+	l.detours.away.Wait()
+	l.poll.close()
 }
 
 // now reads the loop's clock.
@@ -194,9 +152,9 @@ func (l *eventLoop) run() {
 			return
 		}
 		l.turn++
-		n := l.wait()
-		for i := range n {
-			l.handle(&l.events[i])
+		events := l.wait()
+		for i := range events {
+			l.handle(&events[i])
 		}
 		l.expire()
 	}
@@ -242,29 +200,16 @@ func (l *eventLoop) unpark() bool {
 	return true
 }
 
-// wait returns the number of sockets that need looking after. It sleeps only when nothing else can be done.
-func (l *eventLoop) wait() int {
-	if n := l.poll(); n > 0 || l.moreWork {
-		return n
+// wait returns what the sockets need. It sleeps only when nothing else can be done.
+func (l *eventLoop) wait() []syscall.EpollEvent {
+	if l.moreWork {
+		return l.poll.poll()
 	}
-	n, err := syscall.EpollWait(l.ep, l.events, l.sleepMillis())
-	if err != nil {
-		return 0 // interrupted
-	}
-	return n
+	return l.poll.wait(l.sleep())
 }
 
-// poll is epoll_wait without waiting, and so without telling the scheduler.
-func (l *eventLoop) poll() int {
-	n, _, no := rawEpollPoll(l.ep, l.events)
-	if no != 0 {
-		return 0
-	}
-	return int(n)
-}
-
-// sleepMillis returns how long the loop may sleep, rounded up; -1 is for ever.
-func (l *eventLoop) sleepMillis() int {
+// sleep returns how long the loop may sleep; a negative time is for ever.
+func (l *eventLoop) sleep() time.Duration {
 	next := time.Duration(-1)
 	for _, tl := range [...]*timeline{&l.total, &l.connecting, &l.waiting, &l.receiving, &l.idling} {
 		if tl.first != nil && (next < 0 || tl.first.link(tl.step).at < next) {
@@ -277,7 +222,7 @@ func (l *eventLoop) sleepMillis() int {
 	if next < 0 {
 		return -1
 	}
-	return int(max(next-l.now(), 0)/time.Millisecond) + 1
+	return max(next-l.now(), 0)
 }
 
 // handle looks after one socket.
@@ -309,16 +254,10 @@ func (l *eventLoop) handle(ev *syscall.EpollEvent) {
 	}
 }
 
-// awoken empties the eventfd and reports what came back from goroutines.
+// awoken takes note of the wake and reports what came back from goroutines.
 func (l *eventLoop) awoken() {
-	var b [8]byte
-	syscall.Read(l.wakeFD, b[:])
-	l.signaled.Store(false)
-	l.mu.Lock()
-	ended := l.detours
-	l.detours = nil
-	l.mu.Unlock()
-	for _, d := range ended {
+	l.poll.rest()
+	for _, d := range l.detours.take() {
 		l.flying--
 		l.feed.Done(d.t, d.r)
 	}
@@ -340,7 +279,7 @@ func (l *eventLoop) abort() {
 		l.feed.Done(w.t, r)
 	}
 	l.parked = nil
-	l.away.Wait()
+	l.detours.away.Wait()
 	l.awoken()
 	l.feed.Flush()
 }

@@ -53,7 +53,7 @@ type packetLoop struct {
 
 // probePackets drives the targets of f over a packetLoop on the calling goroutine.
 func probePackets(ctx context.Context, k packetKind, f muster.Feed) error {
-	p, err := newPoller()
+	p, err := newPoller(4)
 	if err != nil {
 		return err
 	}

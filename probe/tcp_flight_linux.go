@@ -1,7 +1,6 @@
 package probe
 
 import (
-	"os"
 	"syscall"
 	"time"
 
@@ -40,9 +39,9 @@ func (l *sweepLoop) start(w sweepParked) bool {
 		l.open(f)
 		return true
 	}
-	ev := syscall.EpollEvent{Events: syscall.EPOLLOUT | 1<<31, Fd: f.slot} // EPOLLET
-	if no := rawEpollCtl(l.ep, syscall.EPOLL_CTL_ADD, fd, &ev); no != 0 {
-		l.end(f, os.NewSyscallError("epoll_ctl", no))
+	const onceWritable = syscall.EPOLLOUT | 1<<31 // EPOLLET
+	if err := l.poll.ask(syscall.EPOLL_CTL_ADD, fd, f.slot, onceWritable); err != nil {
+		l.end(f, err)
 	}
 	return true
 }
@@ -70,15 +69,7 @@ func (l *sweepLoop) report(t *muster.Target, r *muster.Result) {
 }
 
 // detour connects on a goroutine, because the name must be looked up again.
-func (l *sweepLoop) detour(t muster.Target) {
-	l.away.Go(func() {
-		r := l.p.Probe(l.ctx, t)
-		l.mu.Lock()
-		l.detours = append(l.detours, &detourDone{t, r})
-		l.mu.Unlock()
-		l.wake()
-	})
-}
+func (l *sweepLoop) detour(t muster.Target) { l.detours.start(l.ctx, l.p, t, l.poll.wake) }
 
 // newFlight returns an unused flight for the socket.
 func (l *sweepLoop) newFlight(fd int) *sweepFlight {

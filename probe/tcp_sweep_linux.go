@@ -3,8 +3,6 @@ package probe
 import (
 	"context"
 	"os"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -43,8 +41,8 @@ func (p tcpSweep) ProbeBatch(ctx context.Context, f muster.Feed) {
 		return
 	}
 	defer l.close()
-	f.Notify(l.wake)
-	stop := context.AfterFunc(ctx, l.wake)
+	f.Notify(l.poll.wake)
+	stop := context.AfterFunc(ctx, l.poll.wake)
 	defer stop()
 	l.run()
 }
@@ -54,7 +52,7 @@ type sweepLoop struct {
 	p     *tcpProber
 	ctx   context.Context
 	feed  muster.Feed
-	ep    int
+	poll  *poller
 	bound time.Duration // of a connect
 
 	flights     []*sweepFlight // by slot
@@ -66,13 +64,7 @@ type sweepLoop struct {
 	freed       bool // a socket was closed since parked targets were tried
 	moreWork    bool // the feed may have more right now
 	over        bool // the feed has no more
-	events      []syscall.EpollEvent
-
-	signaled atomic.Bool
-	mu       sync.Mutex
-	wakeFD   int           // guarded by mu; -1 when closed
-	detours  []*detourDone // guarded by mu
-	away     sync.WaitGroup
+	detours     detours
 }
 
 // sweepFlight is one connect under way. It is reused.
@@ -91,47 +83,16 @@ type sweepParked struct {
 }
 
 func newSweepLoop(ctx context.Context, p *tcpProber, f muster.Feed) (*sweepLoop, error) {
-	ep, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
+	poll, err := newPoller(eventBatch)
 	if err != nil {
-		return nil, os.NewSyscallError("epoll_create1", err)
+		return nil, err
 	}
-	fd, _, no := syscall.RawSyscall(syscall.SYS_EVENTFD2, 0, syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
-	if no != 0 {
-		syscall.Close(ep)
-		return nil, os.NewSyscallError("eventfd2", no)
-	}
-	l := &sweepLoop{
-		p: p, ctx: ctx, feed: f, ep: ep, wakeFD: int(fd), bound: min(p.env.ConnectTimeout, p.env.Timeout),
-		events: make([]syscall.EpollEvent, eventBatch),
-	}
-	ev := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: -1}
-	if no := rawEpollCtl(ep, syscall.EPOLL_CTL_ADD, l.wakeFD, &ev); no != 0 {
-		l.close()
-		return nil, os.NewSyscallError("epoll_ctl", no)
-	}
-	return l, nil
+	return &sweepLoop{p: p, ctx: ctx, feed: f, poll: poll, bound: min(p.env.ConnectTimeout, p.env.Timeout)}, nil
 }
 
 func (l *sweepLoop) close() {
-	l.away.Wait()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	syscall.Close(l.wakeFD)
-	l.wakeFD = -1
-	syscall.Close(l.ep)
-}
-
-// wake makes the loop look at its feed again. It may be called at any time, even after the end.
-func (l *sweepLoop) wake() {
-	if l.signaled.Swap(true) {
-		return
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.wakeFD >= 0 {
-		one := [8]byte{1}
-		syscall.Write(l.wakeFD, one[:])
-	}
+	l.detours.away.Wait()
+	l.poll.close()
 }
 
 func (l *sweepLoop) run() {
@@ -141,7 +102,7 @@ func (l *sweepLoop) run() {
 		if l.over && l.flying == 0 {
 			return
 		}
-		for _, ev := range l.events[:l.wait()] {
+		for _, ev := range l.wait() {
 			if ev.Fd < 0 {
 				l.awoken()
 			} else if f := l.flights[ev.Fd]; f.fd >= 0 {
@@ -190,20 +151,16 @@ func (l *sweepLoop) unpark() bool {
 	return true
 }
 
-// wait returns the number of sockets that need looking after. It sleeps only when nothing else can be done.
-func (l *sweepLoop) wait() int {
-	if n, _, no := rawEpollPoll(l.ep, l.events); no == 0 && (n > 0 || l.moreWork) {
-		return int(n)
+// wait returns what the sockets need. It sleeps only when nothing else can be done.
+func (l *sweepLoop) wait() []syscall.EpollEvent {
+	if l.moreWork {
+		return l.poll.poll()
 	}
-	n, err := syscall.EpollWait(l.ep, l.events, l.sleepMillis())
-	if err != nil {
-		return 0 // interrupted
-	}
-	return n
+	return l.poll.wait(l.sleep())
 }
 
-// sleepMillis returns how long the loop may sleep, rounded up; -1 is for ever.
-func (l *sweepLoop) sleepMillis() int {
+// sleep returns how long the loop may sleep; a negative time is for ever.
+func (l *sweepLoop) sleep() time.Duration {
 	var next time.Time
 	if l.first != nil {
 		next = l.first.r.Started.Add(l.bound)
@@ -214,19 +171,13 @@ func (l *sweepLoop) sleepMillis() int {
 	if next.IsZero() {
 		return -1
 	}
-	return int(max(time.Until(next), 0)/time.Millisecond) + 1
+	return max(time.Until(next), 0)
 }
 
-// awoken empties the eventfd and reports what came back from goroutines.
+// awoken takes note of the wake and reports what came back from goroutines.
 func (l *sweepLoop) awoken() {
-	var b [8]byte
-	syscall.Read(l.wakeFD, b[:])
-	l.signaled.Store(false)
-	l.mu.Lock()
-	ended := l.detours
-	l.detours = nil
-	l.mu.Unlock()
-	for _, d := range ended {
+	l.poll.rest()
+	for _, d := range l.detours.take() {
 		l.flying--
 		l.feed.Done(d.t, d.r)
 	}
@@ -256,7 +207,7 @@ func (l *sweepLoop) abort() {
 		l.feed.Done(w.t, r)
 	}
 	l.parked = nil
-	l.away.Wait()
+	l.detours.away.Wait()
 	l.awoken()
 	l.feed.Flush()
 }
