@@ -148,8 +148,10 @@ func TestAsyncEnds(t *testing.T) {
 		"six errors in a row":    {func(*Async) {}, nil, busy(2, 7), 0, muster.Failed, muster.FailProtocol, "poll: status 500", "6 polls in a row failed: job 17, progress 10", 7},
 		"errors far apart":       {func(a *Async) { a.MaxPollErrors = new(1) }, nil, func(n int, w http.ResponseWriter, r *http.Request) { busy(n/2*2, n/2*2)(n, w, r) }, 0, muster.OK, 0, "", "", 11},
 		"no error borne":         {func(a *Async) { a.MaxPollErrors = new(0) }, nil, busy(3, 3), 0, muster.Failed, muster.FailProtocol, "poll: status 500", "", 3},
-		"connection reset": {func(*Async) {}, nil, func(_ int, w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) }, 0, muster.Failed, muster.FailReset,
-			"poll: closed without an answer", "6 polls in a row failed", 6},
+		"connection reset": {
+			func(*Async) {}, nil, func(_ int, w http.ResponseWriter, _ *http.Request) { panic(http.ErrAbortHandler) }, 0, muster.Failed, muster.FailReset,
+			"poll: closed without an answer", "6 polls in a row failed", 6,
+		},
 		"login lost": {func(a *Async) { a.FailWhen = "" }, nil, func(n int, w http.ResponseWriter, _ *http.Request) {
 			if n == 3 {
 				w.WriteHeader(http.StatusForbidden)
@@ -161,10 +163,14 @@ func TestAsyncEnds(t *testing.T) {
 			}
 		}, 0, muster.OK, 0, "", "", 9},
 		"time over in a pause": {func(a *Async) { a.PollInterval = never }, nil, at40, 100 * time.Millisecond, muster.Failed, muster.FailTimeout, "timeout", "the job is not done after 100ms: job 17", 0},
-		"time over in a poll": {func(*Async) {}, nil, func(_ int, _ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 100 * time.Millisecond,
-			muster.Failed, muster.FailTimeout, "timeout", "the job is not done after 100ms: job 17", 1},
-		"time over in the submission": {func(*Async) {}, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, at40, 100 * time.Millisecond,
-			muster.Failed, muster.FailTimeout, "timeout", "the job was not submitted within 100ms", 0},
+		"time over in a poll": {
+			func(*Async) {}, nil, func(_ int, _ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, 100 * time.Millisecond,
+			muster.Failed, muster.FailTimeout, "timeout", "the job is not done after 100ms: job 17", 1,
+		},
+		"time over in the submission": {
+			func(*Async) {}, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, at40, 100 * time.Millisecond,
+			muster.Failed, muster.FailTimeout, "timeout", "the job was not submitted within 100ms", 0,
+		},
 		"a condition that cannot be": {func(a *Async) { a.Until, a.PollInterval = "json.a.b > 1", muster.Duration(time.Millisecond) }, nil, at40, 100 * time.Millisecond, muster.Failed, muster.FailTimeout, "timeout", "cannot fetch b from", -1},
 		"a slow poll is one error": {func(a *Async) { a.RequestTimeout = muster.Duration(50 * time.Millisecond) }, nil, func(n int, w http.ResponseWriter, r *http.Request) {
 			if n == 1 {
@@ -172,10 +178,12 @@ func TestAsyncEnds(t *testing.T) {
 			}
 			percent(w, 100)
 		}, 0, muster.OK, 0, "", "", 2},
-		"pauses longer than a request": {func(a *Async) {
-			a.RequestTimeout, a.PollInterval = muster.Duration(50*time.Millisecond), muster.Duration(150*time.Millisecond)
-		}, nil,
-			func(n int, w http.ResponseWriter, _ *http.Request) { percent(w, 50*n) }, 0, muster.OK, 0, "", "", 2},
+		"pauses longer than a request": {
+			func(a *Async) {
+				a.RequestTimeout, a.PollInterval = muster.Duration(50*time.Millisecond), muster.Duration(150*time.Millisecond)
+			}, nil,
+			func(n int, w http.ResponseWriter, _ *http.Request) { percent(w, 50*n) }, 0, muster.OK, 0, "", "", 2,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
