@@ -24,6 +24,7 @@ test-deps: ## install the servers and tools that the tests talk to (idempotent; 
 
 test: test-deps build ## all tests, with the race detector; full-size runs without it
 	$(GO) test -race -timeout 20m $(PACKAGES)
+	$(GO) test -race -tags http3 -run HTTP3 ./probe
 	MUSTER_FULL=1 $(GO) test -timeout 15m -run 'Full' $(PACKAGES)
 
 demo: build ## a simulated fleet of 10,000 and real commands on it
@@ -40,6 +41,7 @@ chaos: build ## faults at random moments, by seed: kill -9, full disks
 
 lint: ## vet, go fix, staticcheck, gofumpt; each exception has its reason beside it
 	$(GO) vet $(PACKAGES)
+	$(GO) vet -tags http3 $(PACKAGES)
 	@out="$$($(GO) fix -diff $(PACKAGES))"; if [ -n "$$out" ]; then echo "$$out"; echo "go fix ./... would change the above"; exit 1; fi
 	$(TOOL) staticcheck $(PACKAGES)
 	@out="$$($(TOOL) gofumpt -l $$(git ls-files '*.go'))"; if [ -n "$$out" ]; then echo "gofumpt -w would change:"; echo "$$out"; exit 1; fi

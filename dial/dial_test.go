@@ -305,3 +305,26 @@ func TestNeverConnectsToItself(t *testing.T) {
 		t.Errorf("a socket of another address: %v", err)
 	}
 }
+
+func TestListenUDPIsShared(t *testing.T) {
+	t.Parallel()
+	d := dial.Dialer{Source: netip.MustParseAddr("127.0.0.9"), Budget: &dial.Budget{Limit: 1}}
+	c, err := d.ListenUDP(4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.LocalAddr().(*net.UDPAddr).IP.String(); got != "127.0.0.9" {
+		t.Errorf("bound to %s", got)
+	}
+	if _, err := d.ListenUDP(4); dial.Classify(err, dial.PhaseConnect).Reason != dial.ReasonDescriptors {
+		t.Errorf("beyond the budget: %v", err)
+	}
+	if _, err := d.ListenUDP(6); dial.Classify(err, dial.PhaseConnect).Reason != "source address" {
+		t.Errorf("another family than the source's: %v", err)
+	}
+	c.Close()
+	c.Close()
+	if n := d.Budget.InUse(); n != 0 {
+		t.Errorf("%d descriptors are taken", n)
+	}
+}

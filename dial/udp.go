@@ -36,6 +36,38 @@ func (c *udpConn) Close() error {
 	return err
 }
 
+// ListenUDP returns a UDP socket of the family (4 or 6) that is connected to nobody, to be shared by many targets: what
+// [Dialer.OpenPacket] is to event loops, for goroutines. It is bound to the dialer's source.
+//
+// Nothing checks where it sends to: the caller holds the policy against each destination, as Resolve does. The
+// socket must be closed, which gives its descriptor back to the budget. It never waits. The error is an [*Error].
+func (d *Dialer) ListenUDP(family int) (net.PacketConn, error) {
+	network, local := "udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(d.Source, 0))
+	if family == 6 {
+		network = "udp6"
+	}
+	if !d.Source.IsValid() {
+		local = nil
+	} else if d.Source.Is4() != (family == 4) {
+		return nil, sourceError(d.Source, syscall.EAFNOSUPPORT)
+	}
+	s := d.state()
+	if !s.budget.TryAcquire() {
+		return nil, failed(muster.FailLocal, ReasonDescriptors, true, nil)
+	}
+	c, err := net.ListenUDP(network, local)
+	if err != nil {
+		e := Classify(err, PhaseConnect)
+		s.settle(e)
+		return nil, e
+	}
+	c.SetReadBuffer(sharedBuffer) // as much of it as the system grants
+	return &udpConn{UDPConn: c, budget: s.budget}, nil
+}
+
+// sharedBuffer is the receive buffer that a socket of ListenUDP asks for.
+const sharedBuffer = 4 << 20
+
 // metItself is how many sockets in a row may be found to be connected to themselves.
 const metItself = 8
 

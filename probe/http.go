@@ -72,6 +72,9 @@ type HTTP struct {
 	// HTTP2 is "" for HTTP/1.1, "auto" to offer HTTP/2 over TLS, or "always", which over
 	// plain HTTP takes the server's knowledge of it for granted.
 	HTTP2 HTTP2 `json:"http2,omitempty"`
+	// HTTP3 speaks HTTP/3 over QUIC, to https alone, which then is the scheme of targets that state none. Only programs
+	// that are built with the tag http3 can.
+	HTTP3 bool `json:"http3,omitempty"`
 	// TLS is how https is spoken. The zero value verifies against the system's roots.
 	TLS TLS `json:"tls,omitzero"`
 

@@ -70,6 +70,9 @@ func compileHTTP(h HTTP, env Env) (*httpProber, error) {
 	if err := h.Validate(); err != nil {
 		return nil, err
 	}
+	if h.HTTP3 && !hasHTTP3 {
+		return nil, muster.Errorf(muster.KindInvalid, "http3: this program was built without HTTP/3: go build -tags http3 ./cmd/muster makes one that has it")
+	}
 	p := &httpProber{env: env.withDefaults(h.Safe()), spec: h, method: h.method()}
 	c := compiler{p: p, parser: vars.Parser{Secret: env.Secret}}
 	c.address()
@@ -88,7 +91,7 @@ func (p *httpProber) finish() error {
 		head: p.method == "HEAD", limit: cmp.Or(p.spec.BodyLimit, DefaultBodyLimit), truncate: p.spec.Truncate,
 		discard: p.env.DiscardBody, keep: newKeepSet(append(p.spec.KeepHeaders[:len(p.spec.KeepHeaders):len(p.spec.KeepHeaders)], p.env.KeepHeaders...)...),
 	}
-	p.lean = p.spec.Follow == 0 && p.spec.Proxy == "" && p.spec.HTTP2 == HTTP2Off
+	p.lean = p.spec.Follow == 0 && p.spec.Proxy == "" && p.spec.HTTP2 == HTTP2Off && !p.spec.HTTP3
 	if p.env.ReuseHint && p.lean {
 		p.idle = newIdlePool(idleLimit(p), p.env.Dialer)
 	}
@@ -214,7 +217,7 @@ func (c *compiler) request() {
 			c.p.fields = append(c.p.fields, field{name: f.Name, value: c.parse("header "+f.Name, f.Value)})
 		}
 	}
-	c.defaultField("Connection", "close", !c.p.env.ReuseHint && h.HTTP2 == HTTP2Off && h.Follow == 0)
+	c.defaultField("Connection", "close", !c.p.env.ReuseHint && h.HTTP2 == HTTP2Off && !h.HTTP3 && h.Follow == 0)
 }
 
 func (c *compiler) defaultField(name, text string, wanted bool) {

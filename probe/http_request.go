@@ -92,6 +92,9 @@ func (p *httpProber) locate(q *request, t *muster.Target, redact bool) *defect {
 	if q.port == 0 {
 		q.port = defaultPort(q.https)
 	}
+	if p.spec.HTTP3 && !q.https {
+		return &defect{"invalid scheme", muster.Errorf(muster.KindInvalid, "scheme http: HTTP/3 is spoken over https alone")}
+	}
 	return nil
 }
 
@@ -142,7 +145,9 @@ func (p *httpProber) setScheme(q *request, t *muster.Target) *defect {
 		scheme = s
 	}
 	switch scheme {
-	case "", "http":
+	case "":
+		q.https = p.spec.HTTP3
+	case "http":
 		q.https = false
 	case "https":
 		q.https = true

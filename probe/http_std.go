@@ -21,11 +21,18 @@ import (
 	"github.com/musterhq/muster/dial"
 )
 
-// stdTransport does exchanges through net/http: HTTP/2, proxies, redirects, cookies, and hosts
+// stdTransport does exchanges through net/http: HTTP/2, HTTP/3, proxies, redirects, cookies, and hosts
 // that are not ASCII.
 type stdTransport struct {
-	p *httpProber
-	t *http.Transport
+	p  *httpProber
+	t  *http.Transport
+	h3 http3Transport // nil without HTTP/3
+}
+
+// http3Transport does requests over HTTP/3.
+type http3Transport interface {
+	http.RoundTripper
+	close()
 }
 
 func newStdTransport(p *httpProber) *stdTransport {
@@ -43,6 +50,9 @@ func newStdTransport(p *httpProber) *stdTransport {
 		MaxResponseHeaderBytes: maxHead,
 		Protocols:              protocols(p.spec.HTTP2),
 	}
+	if p.spec.HTTP3 {
+		s.h3 = newHTTP3(p)
+	}
 	return s
 }
 
@@ -54,7 +64,12 @@ func protocols(h HTTP2) *http.Protocols {
 	return ps
 }
 
-func (s *stdTransport) close() { s.t.CloseIdleConnections() }
+func (s *stdTransport) close() {
+	s.t.CloseIdleConnections()
+	if s.h3 != nil {
+		s.h3.close()
+	}
+}
 
 // run does the exchange of x.
 func (s *stdTransport) run(ctx context.Context, x *exchange, t *muster.Target, r *muster.Result) {
@@ -95,7 +110,10 @@ func (s *stdTransport) run(ctx context.Context, x *exchange, t *muster.Target, r
 }
 
 // transport returns the shared transport, or one of its own for a server name of its own.
-func (s *stdTransport) transport(serverName string) (_ *http.Transport, done func()) {
+func (s *stdTransport) transport(serverName string) (_ http.RoundTripper, done func()) {
+	if s.h3 != nil {
+		return s.h3, func() {}
+	}
 	if s.p.sni == nil {
 		return s.t, func() {}
 	}
@@ -158,7 +176,7 @@ func newStdRequest(ctx context.Context, x *exchange) (*http.Request, error) {
 var errRedirects = &fault{muster.FailProtocol, "too many redirects", "more redirects than follow allows", false}
 
 // do sends the request, follows redirects and reads the answer.
-func (s *stdTransport) do(req *http.Request, tr *http.Transport, h *hop) (a answer, err error) {
+func (s *stdTransport) do(req *http.Request, tr http.RoundTripper, h *hop) (a answer, err error) {
 	c := http.Client{Transport: tr, CheckRedirect: func(_ *http.Request, via []*http.Request) error {
 		switch {
 		case s.p.spec.Follow == 0:

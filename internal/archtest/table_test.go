@@ -50,6 +50,7 @@ var owners = map[string]struct{ pkgs, why string }{
 	"github.com/santhosh-tekuri/jsonschema/v6": {"", "tests"},
 	"github.com/miekg/dns":                     {"probe", "DNS messages and their text"},
 	"google.golang.org/grpc":                   {"", "tests"},
+	"github.com/quic-go/quic-go":               {"probe", "HTTP/3, in programs built with the tag http3"},
 	"go.uber.org/goleak":                       {"", "tests"},
 	"pgregory.net/rapid":                       {"", "tests"},
 	"github.com/pkg/sftp":                      {"probe internal/sim", "SFTP"},

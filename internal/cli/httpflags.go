@@ -22,7 +22,7 @@ type httpFlags struct {
 	method, data, user, bearer, agent, proxy string
 	headers, form, cookies, keep             []string
 	compressed, truncate, insecure           bool
-	location, http2, http2Only               bool
+	location, http2, http2Only, http3        bool
 	maxRedirs                                int
 	proxyUser, scheme, port                  string
 	cacert, cert, key, serverName            string
@@ -47,6 +47,7 @@ func (f *httpFlags) add(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.compressed, "compressed", false, "ask for a compressed answer and decode it")
 	fs.BoolVar(&f.http2, "http2", false, "offer HTTP/2 over TLS")
 	fs.BoolVar(&f.http2Only, "http2-prior-knowledge", false, "speak HTTP/2 without asking")
+	fs.BoolVar(&f.http3, "http3", false, "speak HTTP/3, to https alone (a muster built with -tags http3)")
 	fs.StringVar(&f.scheme, "scheme", "", "`http|https` for targets that name no scheme (default http)")
 	fs.StringVar(&f.port, "port", "", "`PORT` of targets that name none (default the scheme's)")
 	fs.BoolVarP(&f.insecure, "insecure", "k", false, "do not verify the target's certificate")
@@ -69,7 +70,7 @@ func (p *Program) httpSpec(f *httpFlags, method, action string) (*probe.HTTP, er
 	}
 	h := &probe.HTTP{
 		Method: method, URL: action, Scheme: f.scheme, Port: f.port, Bearer: f.bearer, UserAgent: f.agent, Proxy: f.proxy,
-		Follow: f.follow(), Compressed: f.compressed, HTTP2: f.version(), BodyLimit: limit, Truncate: f.truncate,
+		Follow: f.follow(), Compressed: f.compressed, HTTP2: f.version(), HTTP3: f.http3, BodyLimit: limit, Truncate: f.truncate,
 		KeepHeaders: f.keep, HeaderTimeout: muster.Duration(f.headerTimeout), BodyTimeout: muster.Duration(f.bodyTimeout),
 		TLS: probe.TLS{CA: f.cacert, Cert: f.cert, Key: f.key, ServerName: f.serverName, Insecure: f.insecure},
 	}
