@@ -231,7 +231,7 @@ func TestDNSSilence(t *testing.T) {
 	for _, way := range datagramPaths() {
 		var n atomic.Int32
 		target := nameServer(t, func([]byte) [][]byte { n.Add(1); return nil }, nothing)
-		p := proberOf(t, DNS{Name: "example"}, Env{Timeout: 150 * time.Millisecond})
+		p := proberOf(t, DNS{Name: "example"}, Env{Timeout: 600 * time.Millisecond})
 		r := way.probe(t.Context(), p, target)
 		if r.Failure != muster.FailNoReply || n.Load() != safeTries || !strings.Contains(r.Detail, "3 datagrams") {
 			t.Errorf("%s: %v after %d queries: %s", way.name, r.Failure, n.Load(), r.Detail)

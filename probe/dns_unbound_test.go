@@ -54,18 +54,29 @@ func startUnbound(t testing.TB, cert, key string) (plain, secure muster.Target) 
 		t.Skip("unbound is not installed")
 	}
 	dir := t.TempDir()
-	plain, secure = closedPort(t), closedPort(t)
 	var long strings.Builder
 	for i := range 200 {
 		fmt.Fprintf(&long, "  local-data: \"long.test. 300 IN A 10.1.0.%d\"\n", i)
 	}
-	conf := filepath.Join(dir, "unbound.conf")
-	text := fmt.Sprintf(unboundConfig, dir, plain.Port, secure.Port, key, cert, long.String())
-	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
+	for range 10 { // somebody else may take a port that was free
+		plain, secure = closedPort(t), closedPort(t)
+		conf := filepath.Join(dir, "unbound.conf")
+		text := fmt.Sprintf(unboundConfig, dir, plain.Port, secure.Port, key, cert, long.String())
+		if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if serveUntilEnd(t, exec.Command(bin, "-d", "-c", conf), secure.ID) {
+			return plain, secure
+		}
 	}
+	t.Fatal("unbound finds no free port")
+	return plain, secure
+}
+
+// serveUntilEnd starts a server that ends with the test, and waits until it listens; false when it found its port taken.
+func serveUntilEnd(t testing.TB, cmd *exec.Cmd, addr string) bool {
+	t.Helper()
 	var log strings.Builder
-	cmd := exec.Command(bin, "-d", "-c", conf)
 	cmd.Stderr = &log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -82,18 +93,21 @@ func startUnbound(t testing.TB, cert, key string) (plain, secure muster.Target) 
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for range 3000 {
-		if c, err := net.Dial("tcp", secure.ID); err == nil {
+		if c, err := net.Dial("tcp", addr); err == nil {
 			c.Close()
-			return plain, secure
+			return true
 		}
 		select {
 		case <-tick.C:
 		case <-ended:
-			t.Fatalf("unbound ended: %s", log.String())
+			if strings.Contains(log.String(), "Address already in use") {
+				return false
+			}
+			t.Fatalf("the server ended: %s", log.String())
 		}
 	}
-	t.Fatal("unbound does not listen")
-	return
+	t.Fatal("the server does not listen")
+	return false
 }
 
 func TestDNSUnbound(t *testing.T) {

@@ -199,6 +199,9 @@ func (p *Program) showJob(j *muster.Job, c *store.Counts) error {
 	row("took", "%s", took(j))
 	row("ledger", "%s", j.Ledger.String())
 	for code, n := range sorted(c.Codes) {
+		if code == 0 && len(c.Codes) == 1 {
+			break // what has no codes, or nothing but successes
+		}
 		row(fmt.Sprintf("  %d", code), "%d", n)
 	}
 	for reason, n := range sorted(c.Reasons) {
