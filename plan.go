@@ -68,6 +68,8 @@ type Plan struct {
 	Deny  []string `json:"deny,omitempty"`
 	// Family restricts name resolution: 4, 6, or 0 for either.
 	Family int `json:"family,omitempty"`
+	// Prefer is the family, 4 or 6, to take of a name that has addresses of both; 0 is 4.
+	Prefer int `json:"prefer,omitempty"`
 }
 
 // GroupCap is one cap per value of a label.
@@ -106,6 +108,7 @@ func (p *Plan) Validate() error {
 	bad(p.Backoff < 0, "backoff %v: want a positive duration", p.Backoff)
 	bad(p.Repeat != "" && p.Repeat != RepeatSafe && p.Repeat != RepeatNever, "repeat %q: want safe or never", p.Repeat)
 	bad(p.Family != 0 && p.Family != 4 && p.Family != 6, "address family %d: want 4 or 6", p.Family)
+	bad(p.Prefer != 0 && p.Prefer != 4 && p.Prefer != 6, "preferred address family %d: want 4 or 6", p.Prefer)
 	for _, g := range p.PerGroup {
 		bad(g.Label == "" || g.Max < 1, "per-group %s=%d: want LABEL=N with N of 1 or more", g.Label, g.Max)
 	}

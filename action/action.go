@@ -17,6 +17,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/musterhq/muster"
@@ -107,10 +108,22 @@ func (f *File) check(doc *strictyaml.Document) error {
 	own := probe.TraitsOf(spec).Fields
 	_, err = extract.Compile(muster.Action{Extract: f.Extract}, own...)
 	if errs = append(errs, placed(doc, "extract", err)); err == nil {
-		_, err = extract.Compile(f.Action, own...)
-		errs = append(errs, placed(doc, "expect", err))
+		errs = append(errs, f.checkConditions(doc, own)...)
 	}
 	return errors.Join(errs...)
+}
+
+func (f *File) checkConditions(doc *strictyaml.Document, own []string) (errs []error) {
+	a := muster.Action{Extract: f.Extract, Expect: f.Expect}
+	_, err := extract.Compile(a, own...)
+	errs = append(errs, placed(doc, "expect", err))
+	a.Expect = ""
+	for i := range f.Checks {
+		a.Checks = f.Checks[i : i+1]
+		_, err = extract.Compile(a, own...)
+		errs = append(errs, placed(doc, fmt.Sprintf("checks[%d]", i), err))
+	}
+	return errs
 }
 
 // placed gives each of the errors that err joins the place of what it is about, which its first words name:

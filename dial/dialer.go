@@ -25,6 +25,8 @@ type Dialer struct {
 	// Family restricts name resolution: 4, 6, or 0 for either. Literal addresses
 	// are taken as they are.
 	Family int
+	// Prefer is the family, 4 or 6, to take of a name that has addresses of both; 0 is 4.
+	Prefer int
 	// Budget counts the sockets; nil is a zero Budget of the dialer's own.
 	Budget *Budget
 
@@ -61,7 +63,7 @@ func (d *Dialer) state() *state {
 func FromPlan(p *muster.Plan) (*Dialer, error) {
 	policy, perr := ParsePolicy(p.Allow, p.Deny)
 	source, serr := parseSource(p.Source)
-	d := &Dialer{Policy: policy, Source: source, Family: p.Family}
+	d := &Dialer{Policy: policy, Source: source, Family: p.Family, Prefer: p.Prefer}
 	if err := errors.Join(perr, serr, d.Validate()); err != nil {
 		return nil, err
 	}
@@ -85,6 +87,9 @@ func (d *Dialer) Validate() error {
 	var errs []error
 	if d.Family != 0 && d.Family != 4 && d.Family != 6 {
 		errs = append(errs, muster.Errorf(muster.KindInvalid, "address family %d: want 4 or 6", d.Family))
+	}
+	if d.Prefer != 0 && d.Prefer != 4 && d.Prefer != 6 {
+		errs = append(errs, muster.Errorf(muster.KindInvalid, "preferred address family %d: want 4 or 6", d.Prefer))
 	}
 	for _, p := range append(d.Policy.Allow[:len(d.Policy.Allow):len(d.Policy.Allow)], d.Policy.Deny...) {
 		if !p.IsValid() {
@@ -113,14 +118,14 @@ func (d *Dialer) Check(a netip.Addr) *Error { return d.state().rules.Check(a) }
 // it. literal is the parsed host when the caller has it, else the zero value; it costs no
 // allocation. A host that is a literal itself is not looked up either.
 //
-// Of a name's several addresses it takes the numerically lowest, IPv4 before IPv6 unless Family says
-// otherwise, so that the order in which servers rotate them changes nothing. The error is an [*Error].
+// Of a name's several addresses it takes the numerically lowest, IPv4 before IPv6 unless Family or Prefer
+// says otherwise, so that the order in which servers rotate them changes nothing. The error is an [*Error].
 func (d *Dialer) Resolve(ctx context.Context, host string, literal netip.Addr, port uint16) (netip.AddrPort, error) {
 	s := d.state()
 	a := literal
 	if !a.IsValid() {
 		var err *Error
-		if a, err = s.address(ctx, host, d.Family); err != nil {
+		if a, err = s.address(ctx, host, d.wanted()); err != nil {
 			return netip.AddrPort{}, err
 		}
 	}
@@ -139,6 +144,14 @@ func forHost(err *Error, host string) *Error {
 	named := *err
 	named.Detail = host + ": " + err.Detail
 	return &named
+}
+
+// wanted is what the resolver is asked for: a family, either, or IPv6 rather than IPv4.
+func (d *Dialer) wanted() int {
+	if d.Family == 0 && d.Prefer == 6 {
+		return sixBeforeFour
+	}
+	return d.Family
 }
 
 func (s *state) address(ctx context.Context, host string, family int) (netip.Addr, *Error) {
@@ -182,7 +195,7 @@ func (d *Dialer) ResolveCached(host string, literal netip.Addr, port uint16) (ap
 	if !a.IsValid() {
 		if a, ok = parseLiteral(host); !ok {
 			var e *Error
-			if a, e, ok = s.resolver.cached(host, d.Family); !ok || e != nil {
+			if a, e, ok = s.resolver.cached(host, d.wanted()); !ok || e != nil {
 				return netip.AddrPort{}, ok, orNil(e)
 			}
 		}

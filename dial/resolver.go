@@ -141,14 +141,24 @@ func (r *Resolver) query(ctx context.Context, k key) (netip.Addr, *Error) {
 	defer func() { <-r.slots }()
 	tctx, cancel := context.WithTimeout(ctx, orDefault(r.Timeout, DefaultLookupTimeout))
 	defer cancel()
-	if k.family != 6 {
-		a, err := r.ask(tctx, "ip4", k.host)
-		if err == nil || k.family == 4 || err.Reason != reasonNoHost {
-			return a, err
-		}
+	first, then := "ip4", "ip6"
+	switch k.family {
+	case 4:
+		then = ""
+	case 6:
+		first, then = "ip6", ""
+	case sixBeforeFour:
+		first, then = then, first
 	}
-	return r.ask(tctx, "ip6", k.host)
+	a, e := r.ask(tctx, first, k.host)
+	if e == nil || then == "" || e.Reason != reasonNoHost {
+		return a, e
+	}
+	return r.ask(tctx, then, k.host)
 }
+
+// sixBeforeFour is the family of those who take an IPv6 address where there is one, else an IPv4 one.
+const sixBeforeFour = 64
 
 // ask returns the lowest address of one family.
 func (r *Resolver) ask(ctx context.Context, network, host string) (netip.Addr, *Error) {

@@ -29,6 +29,7 @@
 //	body, size, truncated       the body as text, its bytes, whether it was cut
 //	json                        the body parsed; nil when it is no JSON
 //	headers, header("Name")     kept headers by lower-case name; "" when there is none
+//	header_values("Name")       each value of one, as a list
 //	ms, timings.connect         milliseconds: resolve, connect, tls, first_byte, total
 //	outcome, failure, reason    what the probe says: "ok", "refused", "status 503"
 //	attempts                    how many there were
@@ -36,6 +37,9 @@
 //	labels.x, vars.x            the target's own; "" when there is none
 //	fields.x, or just x         an extracted field, or one of the probe's own such as
 //	                            cert.days_left; nil when there is none
+//
+// A check of an action (muster.Check) is a condition like that, or one in the Common Expression
+// Language (https://cel.dev) over body, the answer as JSON.
 //
 // In json, integers beyond 2^53 are exact integers and those beyond 64 bits are their
 // digits as a string; a missing member is nil, of which neither members nor an

@@ -10,29 +10,30 @@ import (
 
 // environment is what an expression sees; the tags are its names.
 type environment struct {
-	Status     int                 `expr:"status"`
-	Code       int                 `expr:"code"`
-	StatusText string              `expr:"status_text"`
-	Body       string              `expr:"body"`
-	Size       int                 `expr:"size"`
-	Truncated  bool                `expr:"truncated"`
-	JSON       any                 `expr:"json"`
-	Headers    map[string]string   `expr:"headers"`
-	Header     func(string) string `expr:"header"`
-	MS         float64             `expr:"ms"`
-	Timings    phases              `expr:"timings"`
-	Outcome    string              `expr:"outcome"`
-	Failure    string              `expr:"failure"`
-	Reason     string              `expr:"reason"`
-	Attempts   int                 `expr:"attempts"`
-	Target     string              `expr:"target"`
-	Host       string              `expr:"host"`
-	Port       int                 `expr:"port"`
-	Address    string              `expr:"address"`
-	Labels     map[string]string   `expr:"labels"`
-	Vars       map[string]string   `expr:"vars"`
-	Fields     map[string]any      `expr:"fields"`
-	Step       func(any) any       `expr:"__step"`
+	Status     int                   `expr:"status"`
+	Code       int                   `expr:"code"`
+	StatusText string                `expr:"status_text"`
+	Body       string                `expr:"body"`
+	Size       int                   `expr:"size"`
+	Truncated  bool                  `expr:"truncated"`
+	JSON       any                   `expr:"json"`
+	Headers    map[string]string     `expr:"headers"`
+	Header     func(string) string   `expr:"header"`
+	Values     func(string) []string `expr:"header_values"`
+	MS         float64               `expr:"ms"`
+	Timings    phases                `expr:"timings"`
+	Outcome    string                `expr:"outcome"`
+	Failure    string                `expr:"failure"`
+	Reason     string                `expr:"reason"`
+	Attempts   int                   `expr:"attempts"`
+	Target     string                `expr:"target"`
+	Host       string                `expr:"host"`
+	Port       int                   `expr:"port"`
+	Address    string                `expr:"address"`
+	Labels     map[string]string     `expr:"labels"`
+	Vars       map[string]string     `expr:"vars"`
+	Fields     map[string]any        `expr:"fields"`
+	Step       func(any) any         `expr:"__step"`
 }
 
 type phases struct {
@@ -43,7 +44,7 @@ type phases struct {
 	Total     float64 `expr:"total"`
 }
 
-const available = "status, code, status_text, body, size, truncated, json, headers, header(), ms, timings, outcome, failure, " +
+const available = "status, code, status_text, body, size, truncated, json, headers, header(), header_values(), ms, timings, outcome, failure, " +
 	"reason, attempts, target, host, port, address, labels, vars, fields"
 
 // builtIn holds the names of available.
@@ -83,6 +84,9 @@ func (v *environment) fill(e *evidence, used map[string]bool) {
 	}
 	if used["header"] {
 		v.Header = func(name string) string { s, _ := e.header(strings.ToLower(name)); return s }
+	}
+	if used["header_values"] {
+		v.Values = func(name string) []string { return e.headerValues(strings.ToLower(name)) }
 	}
 	if used["fields"] {
 		v.Fields = e.fields()

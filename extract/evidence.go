@@ -49,6 +49,17 @@ func (e *evidence) header(name string) (value string, found bool) {
 	return value, found
 }
 
+// headerValues returns each value of a header whose name is in lower case.
+func (e *evidence) headerValues(name string) []string {
+	values := []string{}
+	for _, h := range e.result.Header {
+		if h.Name == name {
+			values = append(values, h.Value)
+		}
+	}
+	return values
+}
+
 func (e *evidence) headerOrNil(name string) any {
 	if v, ok := e.header(name); ok {
 		return v

@@ -12,9 +12,8 @@ import (
 // immutable and safe for concurrent use.
 type Judge struct {
 	rules    []rule
-	expect   *expression // nil without a condition
-	reason   string      // of an answer that does not meet it
-	failures bool        // the condition names failure
+	demands  []demand // Expect before Checks
+	failures bool     // a condition names failure
 	wants    wants
 }
 
@@ -34,14 +33,7 @@ func Compile(a muster.Action, own ...string) (*Judge, error) {
 		j.rules = append(j.rules, r)
 		j.wants.add(r.wants)
 	}
-	if a.Expect != "" {
-		x, err := compileExpression("expect", a.Expect, names, true)
-		errs = append(errs, err)
-		if err == nil {
-			j.expect, j.failures, j.reason = x, x.used["failure"], "expect "+shorten(a.Expect)
-			j.wants.add(x.wants)
-		}
-	}
+	errs = append(errs, j.compileDemands(a, names)...)
 	if err := errors.Join(errs...); err != nil {
 		return nil, &muster.Error{Kind: muster.KindInvalid, Err: err}
 	}
@@ -83,15 +75,15 @@ func (j *Judge) Headers() []string { return slices.Clone(j.wants.headers) }
 // Apply takes the fields out of r and judges it. It acts on answers, and on failures if the
 // condition names failure; every other result stays as it is.
 //
-// Without a condition the probe's own outcome stays. With one, an answer that meets it
-// is OK, and one that does not is Unexpected with the condition as its reason, or "expect
+// Without a condition the probe's own outcome stays. With some, an answer that meets all of them
+// is OK, and one that does not is Unexpected with the condition, or the check's name, as its reason, or "expect
 // error: …" with the full message as detail when it cannot be evaluated. A failure that
 // meets the condition is OK and keeps its detail as evidence; one that does not stays the
 // failure it is. What became OK has no failure, no reason, and is not transient.
 //
 // The probe's own fields stand before the extracted ones. t and r are not kept.
 func (j *Judge) Apply(t *muster.Target, r *muster.Result) {
-	if j.expect == nil && len(j.rules) == 0 {
+	if len(j.demands) == 0 && len(j.rules) == 0 {
 		return
 	}
 	if r.Outcome.Answered() || r.Outcome == muster.Failed && j.failures {
@@ -107,21 +99,21 @@ func (j *Judge) judge(t *muster.Target, r *muster.Result) {
 			r.Fields = append(r.Fields, muster.Field{Name: j.rules[i].name, Value: j.rules[i].take(&e)})
 		}
 	}
-	if j.expect == nil {
+	if len(j.demands) == 0 {
 		return
 	}
-	met, err := j.expect.holds(&e)
+	broken, err := j.firstBroken(&e)
 	failed := r.Outcome == muster.Failed
 	switch {
-	case met && err == nil:
+	case broken == nil:
 		r.Outcome, r.Failure, r.Reason, r.Transient = muster.OK, muster.NoFailure, "", false
 		if !failed {
 			r.Detail = ""
 		}
 	case failed:
 	case err != nil:
-		r.Outcome, r.Reason, r.Detail = muster.Unexpected, "expect error: "+stable(err), err.Error()
+		r.Outcome, r.Reason, r.Detail = muster.Unexpected, broken.what+" error: "+stable(err), err.Error()
 	default:
-		r.Outcome, r.Reason = muster.Unexpected, j.reason
+		r.Outcome, r.Reason = muster.Unexpected, broken.reason
 	}
 }

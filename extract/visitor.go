@@ -32,7 +32,7 @@ func (v *visitor) Visit(node *ast.Node) {
 			v.name(name.Value)
 		}
 	case *ast.CallNode:
-		if len(n.Arguments) == 1 && isNamed(n.Callee, "header") {
+		if len(n.Arguments) == 1 && (isNamed(n.Callee, "header") || isNamed(n.Callee, "header_values")) {
 			if name, ok := n.Arguments[0].(*ast.StringNode); ok {
 				v.name(strings.ToLower(name.Value))
 			}
@@ -86,7 +86,7 @@ func (v *visitor) identifier(node *ast.Node, n *ast.IdentifierNode) {
 		ast.Patch(node, member)
 	default:
 		v.used[n.Value] = true
-		if n.Value == "header" || n.Value == "headers" {
+		if n.Value == "header" || n.Value == "header_values" || n.Value == "headers" {
 			v.all++
 		}
 	}

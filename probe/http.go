@@ -69,6 +69,11 @@ type HTTP struct {
 	// ProxyUser and ProxyPassword, a secret reference, log in to the proxy.
 	ProxyUser     string `json:"proxy_user,omitempty"`
 	ProxyPassword string `json:"proxy_password,omitempty"`
+	// NoProxy lists what is spoken to directly all the same: IPs, CIDRs, domains, each with or without a
+	// port. With any, so are this machine's own addresses.
+	NoProxy []string `json:"no_proxy,omitempty"`
+	// ProxyHeader fields go to the proxy with CONNECT.
+	ProxyHeader []Header `json:"proxy_header,omitempty"`
 	// HTTP2 is "" for HTTP/1.1, "auto" to offer HTTP/2 over TLS, or "always", which over
 	// plain HTTP takes the server's knowledge of it for granted.
 	HTTP2 HTTP2 `json:"http2,omitempty"`
@@ -83,6 +88,14 @@ type HTTP struct {
 	BodyLimit int64 `json:"body_limit,omitempty"`
 	// Truncate cuts a larger answer at the limit, and marks it, instead.
 	Truncate bool `json:"truncate,omitempty"`
+	// Drain reads what follows a truncated answer too, without keeping it: it counts only when it is complete.
+	Drain bool `json:"drain,omitempty"`
+	// Decode takes the body for "gzip", "deflate" (without zlib's frame), "br" or "identity", whatever the
+	// answer says of it, and leaves its charset alone. "" goes by the answer's header, as Compressed says.
+	Decode string `json:"decode,omitempty"`
+	// Details puts the fields http.version ("HTTP/2.0"), http.tls, of the last answer, and http.redirects into
+	// the result.
+	Details bool `json:"details,omitempty"`
 	// KeepHeaders names the response headers to report, in any case; "*" is all.
 	KeepHeaders []string `json:"keep_headers,omitempty"`
 	// HeaderTimeout bounds the wait for the response's header once the request is written; 0 is
@@ -121,6 +134,8 @@ type TLS struct {
 	Insecure bool `json:"insecure,omitempty"`
 	// MinVersion is "1.0", "1.1", "1.2" or "1.3"; "" is 1.2.
 	MinVersion string `json:"min_version,omitempty"`
+	// MaxVersion is one of them; "" is the latest.
+	MaxVersion string `json:"max_version,omitempty"`
 }
 
 // HTTP2 says whether HTTP/2 is spoken.
@@ -167,6 +182,14 @@ func (h HTTP) Safe() bool {
 		return true
 	}
 	return false
+}
+
+// Traits names the fields of Details.
+func (h HTTP) Traits() Traits {
+	if !h.Details {
+		return Traits{}
+	}
+	return Traits{Fields: []string{fieldVersion, fieldTLS, fieldRedirects}}
 }
 
 func (h *HTTP) method() string {

@@ -36,6 +36,7 @@ type httpProber struct {
 	sni      *vars.Template
 	proxy    *vars.Template
 	proxyPW  muster.Secret
+	through  proxying
 	lean     bool // the exchange needs nothing of net/http
 
 	exchanges exchangePool
@@ -91,7 +92,7 @@ func (p *httpProber) finish() error {
 		head: p.method == "HEAD", limit: cmp.Or(p.spec.BodyLimit, DefaultBodyLimit), truncate: p.spec.Truncate,
 		discard: p.env.DiscardBody, keep: newKeepSet(append(p.spec.KeepHeaders[:len(p.spec.KeepHeaders):len(p.spec.KeepHeaders)], p.env.KeepHeaders...)...),
 	}
-	p.lean = p.spec.Follow == 0 && p.spec.Proxy == "" && p.spec.HTTP2 == HTTP2Off && !p.spec.HTTP3
+	p.lean = p.spec.Follow == 0 && p.spec.Proxy == "" && p.spec.HTTP2 == HTTP2Off && !p.spec.HTTP3 && !p.spec.looksCloser()
 	if p.env.ReuseHint && p.lean {
 		p.idle = newIdlePool(idleLimit(p), p.env.Dialer)
 	}
@@ -186,6 +187,7 @@ func (c *compiler) address() {
 	p.sni = c.parseIf("tls server_name", h.TLS.ServerName)
 	p.proxy = c.parseIf("proxy", h.Proxy)
 	p.proxyPW = c.headerSecret("proxy_password", h.ProxyPassword)
+	c.proxying()
 	if isTemplate(h.URL) {
 		p.url.text = c.parse("url", h.URL)
 		p.url.isPath = h.URL[0] == '/' || h.URL[0] == '?'

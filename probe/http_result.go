@@ -24,11 +24,12 @@ type answer struct {
 	body      []byte
 	truncated bool
 	kept      []muster.HeaderField
+	fields    []muster.Field
 }
 
 // answered turns an answer into the outcome of r.
 func (p *httpProber) answered(r *muster.Result, a answer) {
-	if !p.env.DiscardBody {
+	if !p.env.DiscardBody && p.spec.Decode == "" {
 		u := unpack{compressed: p.spec.Compressed, limit: p.response.limit, truncate: p.spec.Truncate, cut: a.truncated}
 		body, cut, err := a.content.decode(a.body, u)
 		if err != nil {
@@ -38,6 +39,7 @@ func (p *httpProber) answered(r *muster.Result, a answer) {
 		a.body, a.truncated = body, a.truncated || cut
 	}
 	r.Code, r.Status, r.Body, r.Truncated, r.Header = a.code, a.status, a.body, a.truncated, a.kept
+	r.Fields = a.fields
 	r.Outcome, r.Failure, r.Reason, r.Detail = muster.OK, muster.NoFailure, "", ""
 	r.Pushback = a.code == 429 || a.code == 503
 	r.Transient = r.Pushback || a.code == 502 || a.code == 504
@@ -56,7 +58,7 @@ func statusReason(code int) string {
 
 // take moves the parsed answer out of r.
 func (r *response) takeAnswer() answer {
-	return answer{r.code, r.status, r.content, r.takeBody(), r.truncated, r.kept}
+	return answer{code: r.code, status: r.status, content: r.content, body: r.takeBody(), truncated: r.truncated, kept: r.kept}
 }
 
 // fail makes r the failure that err is: a fault of the codec, or an error of the dialer or a socket.

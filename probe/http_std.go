@@ -39,7 +39,8 @@ func newStdTransport(p *httpProber) *stdTransport {
 	s := &stdTransport{p: p}
 	s.t = &http.Transport{
 		DialContext:            dialHop,
-		Proxy:                  func(req *http.Request) (*url.URL, error) { return hopOf(req.Context()).proxy, nil },
+		Proxy:                  p.proxyFor,
+		ProxyConnectHeader:     p.through.header,
 		TLSClientConfig:        p.tls.Clone(),
 		DisableKeepAlives:      !p.env.ReuseHint || p.env.Repeat == muster.RepeatNever,
 		DisableCompression:     true,
@@ -123,6 +124,25 @@ func (s *stdTransport) transport(serverName string) (_ http.RoundTripper, done f
 	return t, t.CloseIdleConnections
 }
 
+// hops returns what makes the requests of one attempt: a server name of its own is that of the first host alone,
+// redirects to others go by their own names.
+func (s *stdTransport) hops(tr http.RoundTripper, first string) http.RoundTripper {
+	if s.h3 != nil || s.p.sni == nil {
+		return tr
+	}
+	return roundTripper(func(req *http.Request) (*http.Response, error) {
+		if req.URL.Host == first {
+			return tr.RoundTrip(req)
+		}
+		return s.t.RoundTrip(req)
+	})
+}
+
+// roundTripper makes a function an [http.RoundTripper].
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
 // newHop prepares what the transport's callbacks need to know of this attempt.
 func (s *stdTransport) newHop(x *exchange, t *muster.Target) (*hop, *defect) {
 	h := &hop{p: s.p, started: x.started}
@@ -177,7 +197,7 @@ var errRedirects = &fault{muster.FailProtocol, "too many redirects", "more redir
 
 // do sends the request, follows redirects and reads the answer.
 func (s *stdTransport) do(req *http.Request, tr http.RoundTripper, h *hop) (a answer, err error) {
-	c := http.Client{Transport: tr, CheckRedirect: func(_ *http.Request, via []*http.Request) error {
+	c := http.Client{Transport: s.hops(tr, req.URL.Host), CheckRedirect: func(_ *http.Request, via []*http.Request) error {
 		switch {
 		case s.p.spec.Follow == 0:
 			return http.ErrUseLastResponse
@@ -201,7 +221,10 @@ func (s *stdTransport) do(req *http.Request, tr http.RoundTripper, h *hop) (a an
 	if d := time.Duration(s.p.spec.BodyTimeout); d > 0 {
 		defer time.AfterFunc(d, func() { h.expire(); h.stop() }).Stop()
 	}
-	return s.read(resp)
+	if a, err = s.read(resp); s.p.spec.Details {
+		a.fields = detailsOf(resp)
+	}
+	return a, err
 }
 
 // read reads the body under the limit.
@@ -220,16 +243,26 @@ func (s *stdTransport) read(resp *http.Response) (a answer, err error) {
 			}
 		}
 	}
+	from := io.Reader(resp.Body)
+	if s.p.spec.Decode != "" {
+		a.content = content{}
+		if from, err = s.p.spec.unpacked(resp.Body); err != nil {
+			return a, err
+		}
+	}
 	limit := s.p.response.limit
-	if resp.ContentLength > limit && !s.p.spec.Truncate && !s.p.response.head {
+	if resp.ContentLength > limit && !s.p.spec.Truncate && !s.p.response.head && s.p.spec.Decode == "" {
 		return a, errTooLarge
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	body, err := io.ReadAll(io.LimitReader(from, limit+1))
 	if int64(len(body)) > limit {
 		if !s.p.spec.Truncate {
 			return a, errTooLarge
 		}
 		body, a.truncated, err = body[:limit], true, nil
+		if s.p.spec.Drain {
+			_, err = io.Copy(io.Discard, from)
+		}
 	}
 	if len(body) > 0 && !s.p.env.DiscardBody {
 		a.body = slices.Clip(body)

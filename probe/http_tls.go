@@ -19,11 +19,24 @@ var (
 	tlsVersions     = []uint16{tls.VersionTLS12, tls.VersionTLS10, tls.VersionTLS11, tls.VersionTLS12, tls.VersionTLS13}
 )
 
+func (t *TLS) validateVersions(p *problems) {
+	known := slices.Contains(tlsVersionNames, t.MinVersion) && slices.Contains(tlsVersionNames, t.MaxVersion)
+	p.addIf(!slices.Contains(tlsVersionNames, t.MinVersion), "tls min_version %q: want 1.0, 1.1, 1.2 or 1.3", t.MinVersion)
+	p.addIf(!slices.Contains(tlsVersionNames, t.MaxVersion), "tls max_version %q: want 1.0, 1.1, 1.2 or 1.3", t.MaxVersion)
+	p.addIf(known && t.MaxVersion != "" && t.MinVersion > t.MaxVersion, "tls min_version %s: it is above max_version %s", t.MinVersion, t.MaxVersion)
+}
+
 // clientTLS compiles the configuration, reading its files.
 func clientTLS(t TLS, secret func(name, ref string) muster.Secret) (*tls.Config, error) {
 	c := &tls.Config{
 		InsecureSkipVerify: t.Insecure,
 		MinVersion:         tlsVersions[max(slices.Index(tlsVersionNames, t.MinVersion), 0)],
+	}
+	if t.MaxVersion != "" {
+		c.MaxVersion = tlsVersions[max(slices.Index(tlsVersionNames, t.MaxVersion), 0)]
+		if t.MinVersion == "" { // who asks for old versions only gets them
+			c.MinVersion = min(c.MinVersion, c.MaxVersion)
+		}
 	}
 	if t.CA != "" {
 		pem, err := os.ReadFile(strings.TrimPrefix(t.CA, "file:"))

@@ -44,7 +44,9 @@ func (h HTTP) Validate() error {
 	p.addIf(h.HeaderTimeout < 0, "header_timeout %v: want a positive duration", h.HeaderTimeout)
 	p.addIf(h.BodyTimeout < 0, "body_timeout %v: want a positive duration", h.BodyTimeout)
 	p.addIf(h.TLS.Key != "" && h.TLS.Cert == "", "tls key: it needs its certificate (tls cert)")
-	p.addIf(!slices.Contains(tlsVersionNames, h.TLS.MinVersion), "tls min_version %q: want 1.0, 1.1, 1.2 or 1.3", h.TLS.MinVersion)
+	h.TLS.validateVersions(&p)
+	p.addIf(!slices.Contains(decodings, h.Decode), "decode %q: want gzip, deflate, br or identity", h.Decode)
+	p.addIf(h.Drain && !h.Truncate, "drain: it needs truncate")
 	return errors.Join(p...)
 }
 
@@ -59,6 +61,10 @@ func (h *HTTP) validateURL(p *problems) {
 	if !isTemplate(h.URL) && h.URL != "" {
 		_, err := splitURL(h.URL)
 		p.add(err)
+	}
+	p.addIf(h.Proxy == "" && len(h.NoProxy)+len(h.ProxyHeader) > 0, "no_proxy and proxy_header: there is no proxy")
+	for _, f := range h.ProxyHeader {
+		p.add(checkHeaderName(f.Name))
 	}
 	if h.Proxy == "" || isTemplate(h.Proxy) {
 		p.addIf(h.Proxy == "" && h.ProxyUser != "", "proxy_user: there is no proxy")

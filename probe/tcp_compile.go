@@ -35,6 +35,7 @@ type tcpStep struct {
 	re     *regexp.Regexp
 	raw    bool
 	bytes  string
+	next   bool // bytes come next
 	fields []tcpField
 	reason string // of an answer that does not meet the expectation
 }
@@ -106,7 +107,7 @@ func (c *streamCompiler) step(n int, s *Step) tcpStep {
 		return tcpStep{act: actSend, text: c.sendTemplates(what+": hex", Escape(text))}
 	case s.ExpectBytes != "":
 		text, _ := fixedBytes(s.ExpectBytes) // validated
-		return tcpStep{act: actExpect, bytes: text, reason: "expect " + brief(strconv.QuoteToASCII(text))}
+		return tcpStep{act: actExpect, bytes: text, next: s.Next, reason: "expect " + brief(strconv.QuoteToASCII(text))}
 	}
 	st := tcpStep{act: actExpect, re: regexp.MustCompile(s.Expect), raw: s.Raw, reason: "expect " + brief(s.Expect)}
 	for _, f := range s.Fields {

@@ -13,6 +13,9 @@ func (k *talk) expect(st *tcpStep, fields []pieces) error {
 		if k.met(st, false) {
 			break
 		}
+		if st.next && k.differs(st.bytes) {
+			return k.unmet(st, nil)
+		}
 		err := k.read(true)
 		if err == nil {
 			continue
@@ -46,7 +49,7 @@ func (k *talk) unmet(st *tcpStep, err error) error {
 func (k *talk) met(st *tcpStep, last bool) bool {
 	switch {
 	case st.re == nil:
-		return k.metBytes(st.bytes)
+		return k.metBytes(st.bytes, st.next)
 	case st.raw:
 		from := max(k.at, len(k.in)-rawWindow)
 		if k.seen == len(k.in) && !last {
@@ -76,9 +79,15 @@ func (k *talk) met(st *tcpStep, last bool) bool {
 	return false
 }
 
-func (k *talk) metBytes(want string) bool {
+// differs reports whether what came next cannot become what is wanted.
+func (k *talk) differs(want string) bool {
+	n := min(len(k.in)-k.at, len(want))
+	return string(k.in[k.at:k.at+n]) != want[:n]
+}
+
+func (k *talk) metBytes(want string, next bool) bool {
 	i := bytes.Index(k.in[k.at:], []byte(want))
-	if i < 0 {
+	if i < 0 || next && i > 0 {
 		return false
 	}
 	k.at += i + len(want)

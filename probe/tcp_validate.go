@@ -34,7 +34,7 @@ func (s TCP) Validate() error {
 // validate adds the problems of the options.
 func (t *TLS) validate(p *problems) {
 	p.addIf(t.Key != "" && t.Cert == "", "tls key: it needs its certificate (tls cert)")
-	p.addIf(!slices.Contains(tlsVersionNames, t.MinVersion), "tls min_version %q: want 1.0, 1.1, 1.2 or 1.3", t.MinVersion)
+	t.validateVersions(p)
 }
 
 func (s *TCP) validateUntil(p *problems) {
@@ -76,6 +76,7 @@ func (st *Step) validate(p *problems, n int, known *groups) {
 	}
 	p.addIf(acts != 1, "step %d: want exactly one of send, hex, expect, expect_bytes and starttls", n)
 	p.addIf(st.Raw && st.Expect == "", "step %d: raw goes with expect", n)
+	p.addIf(st.Next && st.ExpectBytes == "", "step %d: next goes with expect_bytes", n)
 	p.addIf(len(st.Fields) > 0 && st.Expect == "", "step %d: fields go with expect", n)
 	at := "step " + strconv.Itoa(n)
 	_, err := hexBytes(st.Hex)

@@ -8,6 +8,7 @@ package strictyaml
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
@@ -117,6 +118,19 @@ func (d *Document) JSON(path string) []byte {
 	return n.appendJSON(nil)
 }
 
+// Text returns the scalar at a JSON pointer (RFC 6901) such as "/modules/web/prober", as it is written.
+func (d *Document) Text(pointer string) (text string, ok bool) {
+	n := d.root
+	for step := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
+		if n = n.child(unescapePointer.Replace(step)); n == nil {
+			return "", false
+		}
+	}
+	return n.text, n.scalar()
+}
+
+var unescapePointer = strings.NewReplacer("~1", "/", "~0", "~")
+
 // Errorf returns an error about what stands at path, or nearest to it.
 func (d *Document) Errorf(path, format string, args ...any) error {
 	n, p := d.root.at(path), path
@@ -209,10 +223,10 @@ func (r *reader) node(v ast.Node, depth int) (*node, error) {
 		return nil, r.errorf(at, "the alias *%s has no anchor &%[1]s before it", name)
 	case *ast.TagNode:
 		n, err := r.node(v.Value, depth+1)
-		if err == nil && v.Start.Value == "!!str" && n.scalar() {
-			n = &node{kind: kindText, text: n.text, place: n.place, size: 1}
+		if err != nil || !n.scalar() {
+			return n, err
 		}
-		return n, err
+		return r.tagged(v.Start.Value, n)
 	case *ast.SequenceNode:
 		return r.sequence(v, at, depth)
 	case *ast.MappingNode:
@@ -221,6 +235,23 @@ func (r *reader) node(v ast.Node, depth int) (*node, error) {
 		return r.mapping([]*ast.MappingValueNode{v}, at, depth)
 	}
 	return scalarNode(v, at), nil
+}
+
+// tagged makes a scalar what its tag says.
+func (r *reader) tagged(tag string, n *node) (*node, error) {
+	text := n.text
+	switch tag {
+	case "!!binary":
+		b, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text), ""))
+		if err != nil {
+			return nil, r.errorf(n.place, "%q: want base64, as !!binary says", shorten(text))
+		}
+		text = string(b)
+	case "!!str":
+	default:
+		return n, nil
+	}
+	return &node{kind: kindText, text: text, quoted: true, place: n.place, size: 1}, nil
 }
 
 func scalarNode(v ast.Node, at place) *node {

@@ -84,6 +84,17 @@ func (n *node) at(path string) *node {
 	return n
 }
 
+// child returns a mapping's value or a list's item, nil when there is none.
+func (n *node) child(key string) *node {
+	if m := n.find(key); m != nil {
+		return m.value
+	}
+	if i, err := strconv.Atoi(key); err == nil && n.kind == kindList && i >= 0 && i < len(n.items) {
+		return n.items[i]
+	}
+	return nil
+}
+
 // boolean reads a truth value as YAML 1.1 writes it, too.
 func (n *node) boolean() (value, ok bool) {
 	if n.quoted || n.kind != kindBool && n.kind != kindText {

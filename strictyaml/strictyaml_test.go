@@ -134,6 +134,24 @@ func TestYAML11(t *testing.T) {
 	}
 }
 
+func TestTextByPointer(t *testing.T) {
+	t.Parallel()
+	doc, err := strictyaml.Reader{}.Parse("f", []byte("a/b: {c~d: [x, !!binary AAEC], e: 5}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pointer, want := range map[string]string{"/a~1b/c~0d/0": "x", "/a~1b/c~0d/1": "\x00\x01\x02", "/a~1b/e": "5"} {
+		if got, ok := doc.Text(pointer); !ok || got != want {
+			t.Errorf("%s: %q, %v; want %q", pointer, got, ok, want)
+		}
+	}
+	for _, pointer := range []string{"", "/", "/a~1b", "/a~1b/c~0d/2", "/a~1b/c~0d/-1", "/nope/x"} {
+		if got, ok := doc.Text(pointer); ok {
+			t.Errorf("%s: there is %q", pointer, got)
+		}
+	}
+}
+
 func TestAliasesAreBounded(t *testing.T) {
 	t.Parallel()
 	text := "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"

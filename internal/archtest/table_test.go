@@ -15,6 +15,7 @@ var floors = [][]string{
 	{"hostkey"},
 	{"probe"},
 	{"action"},
+	{"blackbox"},
 	{"fanout"},
 	{"inventory/hostfile"},
 	{"inventory"},
@@ -36,6 +37,8 @@ var owners = map[string]struct{ pkgs, why string }{
 
 	"github.com/coder/websocket":               {"probe", "WebSocket"},
 	"golang.org/x/text":                        {"probe", "charsets of answers"},
+	"github.com/andybalholm/brotli":            {"probe", "brotli bodies"},
+	"cel.dev/cel-go":                           {"extract", "conditions in the Common Expression Language"},
 	"github.com/goccy/go-yaml":                 {"inventory/hostfile internal/cli strictyaml", "YAML with positions: inventories, the defaults file, actions, modules"},
 	"modernc.org/sqlite":                       {"internal/store", "the embedded database"},
 	"github.com/klauspost/compress":            {"internal/store", "zstd for stored results"},

@@ -73,6 +73,7 @@ func (p *Program) runCommand() *cobra.Command {
 	cmd.AddCommand(p.runGRPCCommand())
 	cmd.AddCommand(p.runHTTPCommand())
 	cmd.AddCommand(p.runPingCommand())
+	cmd.AddCommand(p.runModuleCommand())
 	cmd.AddCommand(p.runTCPCommand())
 	cmd.AddCommand(p.runUDPCommand())
 	cmd.AddCommand(p.runDNSCommand())

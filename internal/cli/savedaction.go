@@ -44,7 +44,12 @@ func (p *Program) runSavedAction(cmd *cobra.Command, r *request, name string) er
 	if err != nil {
 		return usageError{err}
 	}
-	spec, err := p.mergeSaved(cmd, r, &file)
+	return p.runFile(cmd, r, &file)
+}
+
+// runFile runs an action with its plan, or writes it down.
+func (p *Program) runFile(cmd *cobra.Command, r *request, file *action.File) error {
+	spec, err := p.mergeSaved(cmd, r, file)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/musterhq/muster"
+	"github.com/musterhq/muster/blackbox"
 	"github.com/musterhq/muster/probe"
 )
 
@@ -45,6 +46,8 @@ func (p *Program) secret(ref string) (muster.Secret, error) {
 		return muster.NewSecret(strings.TrimRight(string(text), "\r\n")), nil
 	case "ask":
 		return p.ask(name)
+	case blackbox.SecretKind:
+		return blackbox.Secret(name)
 	case "given":
 		if s, ok := p.given[name]; ok {
 			return s, nil

@@ -1,0 +1,243 @@
+package blackbox
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/musterhq/muster/probe"
+)
+
+const (
+	// redirects is how many the exporter follows.
+	redirects = 10
+	// keptBody is what is kept of bodies that no rule looks at, matchedBody what rules look at at most.
+	keptBody, matchedBody = 1 << 20, 64 << 20
+	// largestBody is the largest limit that package probe takes.
+	largestBody = 1 << 30
+)
+
+func (c *compiler) http() (any, error) {
+	m := &c.module.HTTP
+	switch {
+	case m.OAuth2 != nil:
+		return nil, c.errorf(".http.oauth2", "muster does not fetch tokens: have one written to a file, and name it in authorization.credentials_file")
+	case m.EnableHTTP3:
+		return nil, c.errorf(".http.enable_http3", "muster does not run HTTP/3 modules")
+	}
+	h := &probe.HTTP{
+		Method: cmp.Or(m.Method, "GET"), Body: m.Body, BodyFile: absolute(m.BodyFile), BodyRaw: m.Body != "" || m.BodyFile != "",
+		Decode: cmp.Or(strings.ToLower(m.Compression), "identity"), TLS: c.tls(m.TLS),
+	}
+	if m.follows() {
+		h.Follow = redirects
+	}
+	if m.EnableHTTP2 == nil || *m.EnableHTTP2 {
+		h.HTTP2 = probe.HTTP2Auto
+	}
+	c.httpHeaders(h)
+	c.httpLogin(h)
+	if err := c.httpProxy(h); err != nil {
+		return nil, err
+	}
+	c.family(m.family)
+	c.httpRules(h)
+	c.bodyLimit(h)
+	return h, nil
+}
+
+func (m *httpProbe) follows() bool {
+	if m.NoFollowRedirects != nil {
+		return !*m.NoFollowRedirects
+	}
+	return m.FollowRedirects == nil || *m.FollowRedirects
+}
+
+// bodyLimit bounds what is kept, so that a module without a limit reads all and holds little.
+func (c *compiler) bodyLimit(h *probe.HTTP) {
+	m := &c.module.HTTP
+	looks := len(m.BodyMatches)+len(m.BodyNotMatches) > 0 || m.JSONMatchesCEL != "" || m.JSONNotMatchesCEL != ""
+	switch {
+	case m.BodySizeLimit > 0:
+		h.BodyLimit = int64(min(m.BodySizeLimit, largestBody))
+	case looks:
+		h.BodyLimit = matchedBody
+	default:
+		h.BodyLimit, h.Truncate, h.Drain = keptBody, true, true
+	}
+}
+
+// sensitive matches names of headers whose values are secrets.
+var sensitive = regexp.MustCompile(`(?i)authorization|cookie|token|passw|credential|signature|session|secret|api[-_]?key|access[-_]?key|auth[-_]?key`)
+
+func (c *compiler) httpHeaders(h *probe.HTTP) {
+	m := &c.module.HTTP
+	given := func(name string) bool {
+		return slices.ContainsFunc(h.Header, func(f probe.Header) bool { return strings.EqualFold(f.Name, name) })
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.Headers)) {
+		value := literal(m.Headers[name])
+		if sensitive.MatchString(name) {
+			value = c.hidden("http", "headers", name)
+		}
+		if strings.EqualFold(name, "host") {
+			h.Host = value
+			h.TLS.ServerName = cmp.Or(h.TLS.ServerName, value)
+			continue
+		}
+		h.Header = append(h.Header, probe.Header{Name: name, Value: value})
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.HTTPHeaders)) {
+		if value, ok := c.headerFrom(name, m.HTTPHeaders[name]); ok {
+			h.Header = slices.DeleteFunc(h.Header, func(f probe.Header) bool { return strings.EqualFold(f.Name, name) })
+			h.Header = append(h.Header, probe.Header{Name: name, Value: value})
+		}
+	}
+	if !given("Accept") {
+		h.Header = append(h.Header, probe.Header{Name: "Accept", Drop: true})
+	}
+}
+
+// headerFrom returns the last of the values that the file gives for a header, as the exporter does.
+func (c *compiler) headerFrom(name string, from headerFrom) (string, bool) {
+	switch {
+	case len(from.Files) > 0:
+		return secretTemplate("file:" + absolute(from.Files[len(from.Files)-1])), true
+	case len(from.Secrets) > 0:
+		return c.hidden("http", "http_headers", name, "secrets", strconv.Itoa(len(from.Secrets)-1)), true
+	case len(from.Values) > 0:
+		return literal(from.Values[len(from.Values)-1]), true
+	}
+	return "", false
+}
+
+func (c *compiler) httpLogin(h *probe.HTTP) {
+	m := &c.module.HTTP
+	switch {
+	case m.BasicAuth != nil:
+		b := m.BasicAuth
+		if h.User = literal(b.Username); b.UsernameFile != "" {
+			h.User = secretTemplate("file:" + absolute(b.UsernameFile))
+		}
+		if b.PasswordFile != "" {
+			h.Password = "file:" + absolute(b.PasswordFile)
+		} else if b.Password != "" {
+			h.Password = c.reference("http", "basic_auth", "password")
+		}
+	case m.Authorization != nil:
+		a := m.Authorization
+		value := c.hidden("http", "authorization", "credentials")
+		if a.CredentialsFile != "" {
+			value = secretTemplate("file:" + absolute(a.CredentialsFile))
+		} else if a.Credentials == "" {
+			return
+		}
+		h.Header = append(h.Header, probe.Header{Name: "Authorization", Value: literal(cmp.Or(strings.TrimSpace(a.Type), "Bearer")) + " " + value})
+	case m.BearerTokenFile != "":
+		h.Bearer = "file:" + absolute(m.BearerTokenFile)
+	case m.BearerToken != "":
+		h.Bearer = c.reference("http", "bearer_token")
+	}
+}
+
+func (c *compiler) httpProxy(h *probe.HTTP) error {
+	m := &c.module.HTTP
+	proxy, except := m.URL, m.No
+	if m.FromEnvironment {
+		plain, secure := c.variable("http_proxy"), c.variable("https_proxy")
+		if plain != secure && plain != "" && secure != "" {
+			return c.errorf(".http.proxy_from_environment", "HTTP_PROXY and HTTPS_PROXY name two proxies: name one in proxy_url")
+		}
+		proxy, except = cmp.Or(plain, secure), c.variable("no_proxy")
+	}
+	if proxy == "" {
+		return nil
+	}
+	u, err := url.Parse(proxy)
+	if err != nil {
+		return c.errorf(".http.proxy_url", "want a URL such as http://HOST:PORT")
+	}
+	if u.User != nil {
+		return c.errorf(".http.proxy_url", "%s: muster keeps no passwords in URLs: give Proxy-Authorization in proxy_connect_header", u.Redacted())
+	}
+	h.Proxy = literal(proxy)
+	for name := range strings.SplitSeq(except, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			h.NoProxy = append(h.NoProxy, name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.ConnectHeader)) {
+		for i := range m.ConnectHeader[name] {
+			h.ProxyHeader = append(h.ProxyHeader, probe.Header{Name: name, Value: c.hidden("http", "proxy_connect_header", name, strconv.Itoa(i))})
+		}
+	}
+	return nil
+}
+
+// variable reads HTTP_PROXY and its like, in either case.
+func (c *compiler) variable(name string) string {
+	return cmp.Or(c.getenv(strings.ToUpper(name)), c.getenv(name))
+}
+
+// httpRules adds the rules in the order in which the exporter looks at them.
+func (c *compiler) httpRules(h *probe.HTTP) {
+	m := &c.module.HTTP
+	if len(m.ValidStatusCodes) > 0 {
+		c.check("valid_status_codes", "code in [%s]", list(m.ValidStatusCodes, strconv.Itoa))
+	} else {
+		c.check("valid_status_codes", "code >= 200 && code < 300")
+	}
+	for _, r := range m.HeaderMatches {
+		c.headerRule("fail_if_header_matches", r, "none")
+	}
+	for _, r := range m.HeaderNotMatches {
+		c.headerRule("fail_if_header_not_matches", r, "any")
+	}
+	for _, re := range m.BodyMatches {
+		c.check(ruleName("fail_if_body_matches_regexp", string(re)), "not (body matches %s)", quote(re))
+	}
+	for _, re := range m.BodyNotMatches {
+		c.check(ruleName("fail_if_body_not_matches_regexp", string(re)), "body matches %s", quote(re))
+	}
+	if x := string(m.JSONMatchesCEL); x != "" {
+		c.cel("fail_if_body_json_matches_cel", x, "!("+x+"\n)")
+	}
+	if x := string(m.JSONNotMatchesCEL); x != "" {
+		c.cel("fail_if_body_json_not_matches_cel", x, x)
+	}
+	if len(m.ValidHTTPVersions) > 0 {
+		h.Details = true
+		c.check("valid_http_versions", "http.version in [%s]", list(m.ValidHTTPVersions, quote))
+	}
+	if m.FailIfSSL {
+		h.Details = true
+		c.check("fail_if_ssl", "not http.tls")
+	}
+	if m.FailIfNotSSL {
+		h.Details = true
+		c.check("fail_if_not_ssl", "http.tls")
+	}
+}
+
+func list[T any](items []T, write func(T) string) string {
+	texts := make([]string, len(items))
+	for i, item := range items {
+		texts[i] = write(item)
+	}
+	return strings.Join(texts, ", ")
+}
+
+// headerRule demands quantifier of a header's values. A missing header breaks the rule unless it is allowed.
+func (c *compiler) headerRule(rule string, r headerMatch, quantifier string) {
+	values := fmt.Sprintf("header_values(%s)", quote(r.Header))
+	missing := "len(" + values + ") > 0 &&"
+	if r.AllowMissing {
+		missing = "len(" + values + ") == 0 ||"
+	}
+	c.check(ruleName(rule, r.Header), "%s %s(%s, # matches %s)", missing, quantifier, values, quote(r.Regexp))
+}
