@@ -54,7 +54,7 @@ func TestSplice(t *testing.T) {
 func TestTable(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
-	if err := writeTable(&b, []row{{client: "floor", server: "c", sample: sample{wall: 1.5, rate: 12345, rss: 7}, overFloor: 1}}); err != nil {
+	if err := writeTable(&b, "netpool", []row{{client: "floor", server: "c", sample: sample{wall: 1.5, rate: 12345, rss: 7}, overFloor: 1}}); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"wall vs floor", "1.50 s", "12,345", "7.0 MiB", "1.00x"} {

@@ -15,6 +15,7 @@ type tools struct {
 	packets                string // the floor of datagrams
 	self                   string // this program, which also serves the sim
 	curl, wrk, fping       string
+	clush, pssh, sshd      string
 	muster                 string
 }
 
@@ -42,6 +43,11 @@ func build(ctx context.Context, dir, muster string) (*tools, error) {
 	}
 	t.curl, _ = exec.LookPath("curl")
 	t.wrk, _ = exec.LookPath("wrk")
+	t.clush, _ = exec.LookPath("clush")
+	t.pssh, _ = exec.LookPath("parallel-ssh")
+	if _, err := os.Stat("/usr/sbin/sshd"); err == nil { // it wants to be called by its whole path
+		t.sshd = "/usr/sbin/sshd"
+	}
 	t.fping, _ = exec.LookPath("fping")
 	if exec.CommandContext(ctx, muster, "run", "http", "--help").Run() == nil {
 		if t.muster, err = filepath.Abs(muster); err != nil {

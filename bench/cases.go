@@ -22,7 +22,8 @@ type benchCase struct {
 	rounds      int
 	servers     []string // nil: those of the command line
 	clients     func(*tools, *server) ([]client, error)
-	connects    bool // counts connections, not requests
+	connects    bool   // counts connections, not requests
+	pool        string // client that CPU is compared with; "" is netpool
 }
 
 // client is one way to make the exchanges; the first of a case is its floor.
@@ -47,6 +48,10 @@ func (s *settings) chosen() []benchCase {
 		{name: "ping", n: pingHosts, rounds: s.rounds, title: "%s hosts, an echo request each", servers: []string{kernelServer}, clients: pingClients(pingHosts)},
 		{name: "pings", n: 1_000_000, rounds: 1, title: "%s hosts, an echo request each", servers: []string{kernelServer}, clients: pingClients(1_000_000)},
 	}
+	all = append(all,
+		benchCase{name: "ssh", n: sshTargets, rounds: s.rounds, title: "%s targets, true over SSH each", servers: []string{"ssh"}, clients: sshFleetClients(sshTargets)},
+		benchCase{name: "sshd", n: sshdTargets, rounds: 1, title: "%s addresses of a real sshd, true each", servers: []string{"sshd"}, clients: sshdClients(sshdTargets), pool: "clush"},
+	)
 	names, servers := strings.Split(s.cases, ","), strings.Split(s.servers, ",")
 	var chosen []benchCase
 	for _, c := range all {
@@ -157,12 +162,18 @@ func (c *benchCase) run(ctx context.Context, out io.Writer, t *tools) error {
 		more, err := c.against(ctx, t, name)
 		rows, errs = append(rows, more...), append(errs, err)
 	}
-	return errors.Join(append(errs, writeTable(out, rows))...)
+	return errors.Join(append(errs, writeTable(out, c.peer(), rows))...)
 }
+
+// peer is the client that CPU is compared with.
+func (c *benchCase) peer() string { return cmp.Or(c.pool, "netpool") }
 
 // against measures all clients with a server of their own.
 func (c *benchCase) against(ctx context.Context, t *tools, name string) ([]row, error) {
 	s, err := startServer(t, name)
+	if errors.Is(err, errAbsent) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -172,7 +183,7 @@ func (c *benchCase) against(ctx context.Context, t *tools, name string) ([]row, 
 	}
 	samples, err := c.rotate(ctx, t, s, clients)
 	err = errors.Join(err, s.stop())
-	pool := slices.IndexFunc(clients, func(cl client) bool { return strings.HasPrefix(cl.name, "netpool") })
+	pool := slices.IndexFunc(clients, func(cl client) bool { return strings.HasPrefix(cl.name, c.peer()) })
 	var rows []row
 	for k := range clients {
 		if len(samples[k]) == c.rounds {

@@ -1,7 +1,7 @@
 // Command bench measures muster beside the floor and its peers, in one run and
 // in alternation, against a C server and against the simulated fleet.
 //
-//	go run ./bench [-cases fresh,million,keepalive,one,udp,dns,connect,tls,ping,pings] [-rounds 5] [-quick]
+//	go run ./bench [-cases fresh,million,keepalive,one,udp,dns,connect,tls,ping,pings,ssh,sshd] [-rounds 5] [-quick]
 //
 // Cases:
 //
@@ -16,11 +16,16 @@
 //	tls        20,000 targets, a handshake each, beside crypto/tls in a bare loop
 //	ping       60,000 hosts, an echo request each, beside fping; needs root
 //	pings      1,000,000 hosts; memory
+//	ssh        1,000 targets of the simulated fleet, a login and a command each,
+//	           beside x/crypto/ssh in a bare loop
+//	sshd       200 addresses of a real sshd, beside clush and parallel-ssh, which
+//	           fork ssh; needs root
 //
 // Every client asks the same targets in the same order. Figures are medians of
 // the rounds, ratios medians of the ratios within each round. A run counts only
 // if the server saw exactly the requests that were to be made. bin/muster takes
-// part if it exists, curl, wrk and fping if they are installed; gcc is needed.
+// part if it exists, curl, wrk, fping, clush and parallel-ssh if they are
+// installed; gcc is needed.
 package main
 
 import (
@@ -55,7 +60,7 @@ func main() {
 		return
 	}
 	var s settings
-	flag.StringVar(&s.cases, "cases", "fresh,million,keepalive,one,udp,dns,connect,tls,ping,pings", "cases to run")
+	flag.StringVar(&s.cases, "cases", "fresh,million,keepalive,one,udp,dns,connect,tls,ping,pings,ssh,sshd", "cases to run")
 	flag.IntVar(&s.rounds, "rounds", 5, "rounds per case")
 	flag.IntVar(&s.targets, "n", 100_000, "targets of fresh and requests of keepalive, a multiple of 250, above 50,000 of 50,000")
 	flag.BoolVar(&s.quick, "quick", false, "one round of 10,000 targets, without the million, not written to -out")

@@ -53,7 +53,7 @@ func writeHosts(path string, n int) error {
 		fmt.Fprintln(&b, netip.AddrFrom4([4]byte{127, 1, byte(i / 250), byte(1 + i%250)}))
 	}
 	if err := os.WriteFile(path, []byte(b.String()), 0o600); err != nil {
-		return fmt.Errorf("write the hosts for fping: %w", err)
+		return fmt.Errorf("write the hosts of a peer: %w", err)
 	}
 	return nil
 }

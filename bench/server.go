@@ -24,7 +24,9 @@ func serveSim() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	f := sim.Fleet{OnReady: func(s *sim.Server) { fmt.Println(s.Port(), s.AdminURL()) }}
-	if len(os.Args) > 2 { // over TLS, with the authority's certificate in this file
+	if len(os.Args) > 3 { // over SSH, with the host keys in this file
+		f.SSH, f.KnownHostsOut = []string{":0"}, os.Args[3]
+	} else if len(os.Args) > 2 { // over TLS, with the authority's certificate in this file
 		f.TLS, f.CAOut = []string{":0"}, os.Args[2]
 		f.OnReady = func(s *sim.Server) { fmt.Println(s.TLSAddr().Port(), s.AdminURL()) }
 	}
@@ -36,9 +38,10 @@ type server struct {
 	name         string
 	cmd          *exec.Cmd
 	port         int
-	stats, reset string // URLs
-	method       string // of the reset
-	echoes       int    // of the kernel at the last reset
+	stats, reset string   // URLs
+	method       string   // of the reset
+	echoes       int      // of the kernel at the last reset
+	log          *sshdLog // of a real sshd; nil of all others
 }
 
 // kernelServer is the name of the server that answers echo requests, and has no process.
@@ -62,10 +65,14 @@ func startServer(t *tools, name string) (*server, error) {
 		s.cmd = exec.Command(t.server, "-p", "0")
 	case "sim":
 		s.cmd = exec.Command(t.self, simCommand)
+	case "ssh":
+		s.cmd = exec.Command(t.self, simCommand, name, t.knownHosts())
+	case "sshd":
+		return startSSHD(t)
 	case "tls":
 		s.cmd = exec.Command(t.self, simCommand, t.ca())
 	default:
-		return nil, fmt.Errorf("server %q: want c, sim or tls", name)
+		return nil, fmt.Errorf("server %q: want c, sim, tls, ssh or sshd", name)
 	}
 	s.cmd.Stderr = os.Stderr
 	out, err := s.cmd.StdoutPipe()
@@ -108,6 +115,9 @@ func (s *server) zero(ctx context.Context) (err error) {
 		s.echoes, err = echoesReceived()
 		return err
 	}
+	if s.log != nil {
+		return s.log.zero()
+	}
 	_, err = s.call(ctx, s.method, s.reset)
 	return err
 }
@@ -117,6 +127,9 @@ func (s *server) tell(ctx context.Context) (served, error) {
 	if s.cmd == nil {
 		now, err := echoesReceived()
 		return served{Requests: now - s.echoes}, err
+	}
+	if s.log != nil {
+		return s.log.tell()
 	}
 	b, err := s.call(ctx, http.MethodGet, s.stats)
 	if err == nil {

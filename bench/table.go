@@ -26,7 +26,7 @@ type row struct {
 	runs           int
 	sample
 	spread            float64 // of the wall time: (max-min)/median
-	overFloor, ofPool float64 // wall against the first client, CPU against netpool; 0 is unknown
+	overFloor, ofPool float64 // wall against the first client, CPU against its peer; 0 is unknown
 }
 
 // summarize takes medians for client k; ratios pair runs of the same round with
@@ -78,14 +78,14 @@ func median(v []float64) float64 {
 }
 
 // writeTable prints rows as Markdown.
-func writeTable(out io.Writer, rows []row) error {
+func writeTable(out io.Writer, peer string, rows []row) error {
 	if len(rows) == 0 {
 		_, err := fmt.Fprintln(out, "No client of this case was measured.")
 		return err
 	}
 	table := [][]string{{
 		"client", "server", "wall", "spread", "exchanges/s", "CPU each", "peak RSS", "server CPU each", "server idle",
-		"other load", "wall vs " + strings.Fields(rows[0].client)[0], "CPU vs netpool",
+		"other load", "wall vs " + strings.Fields(rows[0].client)[0], "CPU vs " + peer,
 	}}
 	for _, r := range rows {
 		table = append(table, []string{

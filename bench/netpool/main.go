@@ -2,9 +2,10 @@
 // a fresh connection per request. It is the peer that CPU ratios are taken
 // against.
 //
-//	netpool -p PORT [-n 100000] [-w 500] [-u /status] [-ca FILE]
+//	netpool -p PORT [-n 100000] [-w 500] [-u /status] [-ca FILE] [-i KEY -known-hosts FILE]
 //
-// With -ca it does a TLS handshake with each target instead, and closes.
+// With -ca it does a TLS handshake with each target instead, and closes; with -i it
+// logs in over SSH and runs true.
 //
 // Target i is the one that floor.c asks, and the output has floor's form.
 package main
@@ -32,9 +33,14 @@ func main() {
 	workers := flag.Int("w", 500, "workers")
 	path := flag.String("u", "/status", "path to ask for")
 	ca := flag.String("ca", "", "shake hands over TLS, and trust this authority")
+	key := flag.String("i", "", "log in over SSH with this private key")
+	hosts := flag.String("known-hosts", "", "the host keys for that")
 	flag.Parse()
 
 	visit, err := visitor(*port, *path, *ca)
+	if *key != "" {
+		visit, err = commander(*port, *key, *hosts)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "netpool:", err)
 		os.Exit(1)

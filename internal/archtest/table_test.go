@@ -47,7 +47,7 @@ var owners = map[string]struct{ pkgs, why string }{
 	"golang.org/x/term":                        {"internal/cli", "terminal size, passwords without echo"},
 	"golang.org/x/net":                         {"dial probe", "IDN host names; HTTP/2 errors"},
 	"golang.org/x/sys":                         {"dial hostkey probe internal/sim", "epoll and raw sockets, file locks"},
-	"golang.org/x/crypto":                      {"hostkey probe internal/sim", "SSH"},
+	"golang.org/x/crypto":                      {"bench bench/netpool hostkey probe internal/sim", "SSH"},
 	"github.com/google/go-cmp":                 {"", "tests"},
 	"github.com/rogpeppe/go-internal":          {"", "tests"},
 	"github.com/santhosh-tekuri/jsonschema/v6": {"", "tests"},
