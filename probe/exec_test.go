@@ -265,3 +265,40 @@ func TestExecBackground(t *testing.T) {
 		t.Errorf("the background process: %v", err)
 	}
 }
+
+// TestExecPlugins runs the monitoring plugins of Debian.
+func TestExecPlugins(t *testing.T) {
+	t.Parallel()
+	const plugins = "/usr/lib/nagios/plugins/"
+	if _, err := os.Stat(plugins + "check_dummy"); err != nil {
+		t.Skip("monitoring-plugins-basic is not installed")
+	}
+	for name, c := range map[string]struct {
+		command []string
+		status  string
+		output  string // its beginning
+		fields  []string
+	}{
+		"dummy": {[]string{"check_dummy", "2", "gone | x=1;@2:3"}, "CRITICAL", "CRITICAL: gone", []string{"perf.x", "perf.x.warn"}},
+		"load":  {[]string{"check_load", "-w", "999,999,999", "-c", "999,999,999"}, "OK", "LOAD OK - ", []string{"perf.load1", "perf.load5.warn", "perf.load15.min"}},
+		"disk":  {[]string{"check_disk", "-w", "1%", "-c", "0%", "-p", "{{.vars.path}}"}, "OK", "DISK OK - ", []string{"perf./dev", "perf./dev.uom", "perf./dev.max"}},
+		"tcp":   {[]string{"check_tcp", "-H", "{{.host}}", "-p", "{{.port}}"}, "CRITICAL", "connect to address 127.0.0.1 and port 1", nil},
+		"usage": {[]string{"check_load", "--nonsense"}, "UNKNOWN", "", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c.command[0] = plugins + c.command[0]
+			target := muster.Target{Host: "127.0.0.1", Port: 1, Vars: map[string]string{"path": "/dev"}}
+			r := execProbe(t, Exec{Command: c.command, Nagios: true}, Env{}).Probe(t.Context(), target)
+			output, _ := r.Field("output")
+			if r.Status != c.status || !strings.HasPrefix(output.(string), c.output) {
+				t.Fatalf("%v %s: %s", r.Outcome, r.Status, r.Body)
+			}
+			for _, name := range c.fields {
+				if v, ok := r.Field(name); !ok || v == nil {
+					t.Errorf("no %s in %v", name, r.Fields)
+				}
+			}
+		})
+	}
+}

@@ -114,6 +114,9 @@ func readCall(w io.Writer, in io.Reader) (a grpcAnswer, err error) {
 	s := callState{answer: &a}
 	for !s.ended {
 		f, err := fr.ReadFrame()
+		if errors.Is(err, io.EOF) && s.unsent != nil {
+			err = s.unsent // the error of a reset socket is told once
+		}
 		if err != nil {
 			return a, frameError(err)
 		}
@@ -151,17 +154,18 @@ type callState struct {
 	header bool // the first one has come
 	ended  bool // nothing more will come
 	closed bool // with a grpc-status
+	unsent error
 }
 
 func (s *callState) onConnection(fr *http2.Framer, f http2.Frame) error {
 	switch f := f.(type) {
 	case *http2.SettingsFrame:
 		if !f.IsAck() {
-			fr.WriteSettingsAck() // a peer that has gone shows when it is read
+			s.unsent = fr.WriteSettingsAck() // what a peer that has gone left behind is read first
 		}
 	case *http2.PingFrame:
 		if !f.IsAck() {
-			fr.WritePing(true, f.Data)
+			s.unsent = fr.WritePing(true, f.Data)
 		}
 	case *http2.GoAwayFrame:
 		if f.LastStreamID < callStream {

@@ -5,12 +5,17 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -26,6 +31,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/musterhq/muster"
+	"github.com/musterhq/muster/internal/sim"
 )
 
 // serveGRPC starts grpc-go's server with its health service. A call with the metadata "want" ends with that message.
@@ -159,6 +165,76 @@ func TestGRPCTLS(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestGRPCForeigners asks servers of HTTP/2 that know nothing of health checks.
+func TestGRPCForeigners(t *testing.T) {
+	t.Parallel()
+	web := httptest.NewUnstartedServer(http.NotFoundHandler())
+	web.Config.Protocols = new(http.Protocols)
+	web.Config.Protocols.SetUnencryptedHTTP2(true)
+	web.Start()
+	t.Cleanup(web.Close)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bare := grpc.NewServer()
+	done := make(chan error)
+	go func() { done <- bare.Serve(l) }()
+	t.Cleanup(func() {
+		bare.Stop()
+		<-done
+	})
+	for reason, target := range map[string]muster.Target{"http status 404": targetAt(web.Listener.Addr()), "grpc UNIMPLEMENTED": targetAt(l.Addr())} {
+		r := grpcProbe(t, GRPC{}, Env{}).Probe(t.Context(), target)
+		answered := reason == "grpc UNIMPLEMENTED"
+		if r.Reason != reason || r.Outcome.Answered() != answered || !answered && r.Failure != muster.FailProtocol {
+			t.Errorf("%v %v (%s: %s), want %s", r.Outcome, r.Failure, r.Reason, r.Detail, reason)
+		}
+	}
+}
+
+// TestGRPCFleet asks the simulated fleet, whose faults are made elsewhere.
+func TestGRPCFleet(t *testing.T) {
+	t.Parallel()
+	ends := map[string]string{
+		"ok": "ok", "status:2": "unexpected status NOT_SERVING", "status:14": "unexpected grpc UNAVAILABLE", "slow:20ms": "ok",
+		"reset": "failed reset", "reset:accept": "failed reset", "hang": "failed timeout", "hang:accept": "failed timeout",
+		"hang-body": "failed timeout", "drip:2ms": "ok", "drip:1h": "failed timeout", "garbage": "failed protocol", "conflict": "failed protocol",
+		"oversized": "failed too_large", "endless": "failed too_large", "close-early": "failed reset", "close-before": "failed reset",
+	}
+	f := sim.Fleet{GRPC: []string{":0"}, Listen: []string{":0"}}
+	addresses := map[string]string{}
+	for i, behaviour := range slices.Sorted(maps.Keys(ends)) {
+		addresses[behaviour] = fmt.Sprintf("127.9.1.%d", i+1)
+		rule, err := sim.ParseRule(addresses[behaviour] + "=" + behaviour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Rules = append(f.Rules, rule)
+	}
+	s, err := f.Start(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	p := grpcProbe(t, GRPC{}, Env{Timeout: time.Second})
+	var wg sync.WaitGroup
+	for behaviour, want := range ends {
+		wg.Go(func() {
+			addr := netip.MustParseAddr(addresses[behaviour])
+			r := p.Probe(t.Context(), muster.Target{Host: addr.String(), Addr: addr, Port: s.ServiceAddr("grpc").Port()})
+			why := r.Reason
+			if r.Outcome == muster.Failed {
+				why = r.Failure.String()
+			}
+			if got := strings.TrimSpace(r.Outcome.String() + " " + why); got != want {
+				t.Errorf("%s ends %s (%s: %s), want %s", behaviour, got, r.Reason, r.Detail, want)
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // frames returns what fill writes.
