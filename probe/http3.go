@@ -100,6 +100,13 @@ func (t *quicTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
+// writing notes that a request is about to be written, where the transport does not say when it was.
+func (h *hop) writing() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.written = time.Now()
+}
+
 // dial resolves the request's host and shakes hands with it, which is both connecting and TLS.
 func (t *quicTransport) dial(req *http.Request) (*quic.Conn, error) {
 	ctx := req.Context()

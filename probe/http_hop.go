@@ -94,13 +94,6 @@ func (h *hop) connected(took time.Duration) {
 	h.timings.Connect = took
 }
 
-// writing notes that a request is about to be written, where the transport does not say when it was.
-func (h *hop) writing() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.written = time.Now()
-}
-
 func (h *hop) expire() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
