@@ -178,6 +178,9 @@ func (l *packetLoop) unsent(s *packetSocket, no syscall.Errno) {
 	e := sendFault(no)
 	switch {
 	case e.failure != muster.FailLocal:
+		if f.sent {
+			f.x.sent(l.now()) // or an exchange that goes on would try this one for ever
+		}
 		l.follow(f, f.x.received(&arrival{peer: f.peer, at: l.now(), err: e}, &f.r))
 	case f.sent:
 		l.left(f, l.now()) // lost like any other on its way

@@ -150,9 +150,9 @@ func (p *lonePackets) send() error {
 	p.out = p.x.payload(append(p.out[:0], make([]byte, p.wire.room())...))
 	at := p.now()
 	_, err := p.conn.Write(p.out)
-	if err == nil {
-		p.r.Sent = true
-		p.x.sent(at)
+	p.r.Sent = p.r.Sent || err == nil
+	if p.r.Sent {
+		p.x.sent(at) // also when it failed, or an exchange that goes on would try this one for ever
 	}
 	return err
 }
