@@ -18,6 +18,8 @@ const (
 	packetTurn = packetBatch
 	// packetRounds is how many full batches of one socket are taken in a row.
 	packetRounds = 8
+	// maxBehind is for how many turns timers wait while a socket delivers more than that.
+	maxBehind = 16
 )
 
 // packetLoop drives many exchanges by datagrams over one socket per address family, on one goroutine.
@@ -40,6 +42,7 @@ type packetLoop struct {
 	peers   map[netip.AddrPort]*packetFlight // by address, one after the other; without those of protocols without ports
 	free    []*packetFlight
 	wheel   packetWheel
+	behind  int  // turns since timers were looked after
 	more    bool // the feed may have more right now
 	over    bool // the feed has no more
 	arrival arrival
@@ -98,8 +101,13 @@ func (l *packetLoop) run() {
 		if l.over && l.flying == 0 {
 			return
 		}
-		l.look()
-		l.wheel.advance(l.now(), l.expired)
+		// What has come by now is taken before anybody's time is over: a loop that was held up must not take
+		// that for silence.
+		at := l.now()
+		if l.behind++; l.look() || l.behind >= maxBehind {
+			l.behind = 0
+			l.wheel.advance(at, l.expired)
+		}
 	}
 }
 
@@ -121,8 +129,10 @@ func (l *packetLoop) admit() {
 	l.more = true
 }
 
-// look waits until there is something to do, and does what the sockets ask for.
-func (l *packetLoop) look() {
+// look waits until there is something to do, and does what the sockets ask for. It reports whether all that has come
+// was taken.
+func (l *packetLoop) look() bool {
+	drained := true
 	for _, ev := range l.poll.wait(l.sleep()) {
 		if ev.Fd < 0 {
 			l.poll.rest()
@@ -137,9 +147,10 @@ func (l *packetLoop) look() {
 			l.receive(s, unix.MSG_ERRQUEUE)
 		}
 		if ev.Events&(unix.EPOLLIN|unix.EPOLLERR) != 0 {
-			l.receive(s, 0)
+			drained = l.receive(s, 0) && drained
 		}
 	}
+	return drained
 }
 
 // sleep returns how long the loop may wait; 0 is not at all, a negative time for ever.

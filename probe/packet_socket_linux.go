@@ -202,13 +202,13 @@ func sendFault(no syscall.Errno) *fault {
 	return &fault{e.Failure, e.Reason, e.Detail, e.Transient}
 }
 
-// receive takes what has come for the socket, or to its error queue.
-func (l *packetLoop) receive(s *packetSocket, flags int) {
+// receive takes what has come for the socket, or to its error queue, and reports whether that was all.
+func (l *packetLoop) receive(s *packetSocket, flags int) bool {
 	for range packetRounds {
 		n, no := l.in.receive(s.fd, flags)
 		switch {
 		case no == unix.EAGAIN:
-			return
+			return true
 		case no != 0:
 			continue // an error that the error queue says more about
 		}
@@ -217,9 +217,10 @@ func (l *packetLoop) receive(s *packetSocket, flags int) {
 			l.take(s, i, now, flags&unix.MSG_ERRQUEUE != 0)
 		}
 		if n < packetBatch {
-			return
+			return true
 		}
 	}
+	return false
 }
 
 // take hands message i to the exchange that it concerns.
