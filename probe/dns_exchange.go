@@ -23,7 +23,7 @@ func (p *dnsProber) locate(t *muster.Target) (packetRoute, *defect) {
 func (p *dnsProber) exchange() packetExchange { return &dnsExchange{p: p} }
 
 func (p *dnsProber) setup() packetSetup {
-	return packetSetup{dialer: p.env.Dialer, timeout: p.env.Timeout, largest: maxDatagram, keyed: true, repeats: true}
+	return packetSetup{dialer: p.env.Dialer, timeout: p.env.Timeout, largest: 1<<16 - 1, keyed: true, repeats: true}
 }
 
 // wire has datagrams told apart by their ids.
