@@ -12,8 +12,9 @@ const DefaultIdle = 2 * time.Second
 // TCP is one TCP connection to each target, and a dialogue over it. The zero value connects and
 // closes: a target that accepts is ok.
 //
-// With steps, or with Until, the body is everything that came. An expectation that what came does not meet
-// makes an answer unexpected; a peer from which nothing came has failed. The probe's own fields are
+// With steps, or with Until, the body is everything that came, to the end of the last match, delimiter or length when
+// that ends the answer. An expectation that what came does not meet makes an answer unexpected; a peer from
+// which nothing came has failed. The probe's own fields are
 // banner, the first line that came, and the named groups and fields of the steps.
 type TCP struct {
 	// Port is for targets that state none, a template. "" leaves those with a scheme of a known port

@@ -37,8 +37,11 @@ func (k *talk) expect(st *tcpStep, fields []pieces) error {
 
 // unmet is the end of an expectation: of a peer that has said nothing since its turn began, or something else.
 func (k *talk) unmet(st *tcpStep, err error) error {
-	if err == io.EOF && !k.fresh {
+	switch {
+	case err == io.EOF && len(k.in) == 0:
 		return errNoAnswer
+	case err == io.EOF && !k.fresh:
+		return errLeft
 	}
 	last := bytes.TrimRight(k.in, "\r\n")
 	last = last[bytes.LastIndexByte(last, '\n')+1:]

@@ -41,6 +41,7 @@ var errIdle = errors.New("idle")
 var (
 	errBeforeDelim = &fault{muster.FailProtocol, "closed before the delimiter", "connection closed before the delimiter of the answer", true}
 	errBeforeLen   = &fault{muster.FailProtocol, "closed before the length", "connection closed before the announced length of the answer", true}
+	errLeft        = &fault{muster.FailReset, "closed without an answer", "connection closed before an answer to what was sent last", true}
 	errPlainText   = &fault{muster.FailProtocol, "plain text before tls", "the peer sent more after it agreed to TLS and before the handshake", false}
 	errMuch        = &fault{muster.FailTooLarge, "body too large", "the peer sent more than the limit (body_limit raises it, truncate cuts)", false}
 )
@@ -75,6 +76,7 @@ func (k *talk) run() (string, error) {
 		}
 	}
 	if k.p.until == untilNone {
+		k.in = k.in[:k.at]
 		return status, nil
 	}
 	return k.rest()
@@ -164,7 +166,8 @@ func (k *talk) full() error {
 // rest reads to the end of the answer.
 func (k *talk) rest() (string, error) {
 	for {
-		if k.complete() {
+		if end := k.complete(); end > 0 {
+			k.in = k.in[:end]
 			return "complete", nil
 		}
 		err := k.read(k.p.until == untilIdle)
@@ -188,13 +191,17 @@ func (k *talk) rest() (string, error) {
 	}
 }
 
-// complete reports whether the delimiter or the length has been reached.
-func (k *talk) complete() bool {
+// complete returns where the delimiter or the length ends the answer, 0 while neither has come.
+func (k *talk) complete() int {
 	switch k.p.until {
 	case untilDelim:
-		return bytes.Contains(k.in[k.at:], []byte(k.p.delim))
+		if i := bytes.Index(k.in[k.at:], []byte(k.p.delim)); i >= 0 {
+			return k.at + i + len(k.p.delim)
+		}
 	case untilLen:
-		return len(k.in)-k.at >= k.p.length
+		if len(k.in)-k.at >= k.p.length {
+			return k.at + k.p.length
+		}
 	}
-	return false
+	return 0
 }
