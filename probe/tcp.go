@@ -36,7 +36,8 @@ type TCP struct {
 	//
 	// "" is idle when the last step sends, else none.
 	Until string `json:"until,omitempty"`
-	// IdleTimeout ends an expectation, too, once something has come and nothing more; 0 is DefaultIdle.
+	// IdleTimeout ends an expectation, too, once something has come and nothing more; 0 is DefaultIdle, or half of the
+	// attempt's timeout if that is less.
 	IdleTimeout muster.Duration `json:"idle_timeout,omitempty"`
 	// BodyLimit is how much may come, in bytes; 0 is DefaultBodyLimit. More fails as too_large.
 	BodyLimit int64 `json:"body_limit,omitempty"`

@@ -73,7 +73,7 @@ func newTCP(s TCP, env Env) (*tcpProber, error) {
 	}
 	p := &tcpProber{
 		env: env.withDefaults(s.Safe()), spec: s, names: s.fieldNames(),
-		idle: cmp.Or(time.Duration(s.IdleTimeout), DefaultIdle), limit: int(cmp.Or(s.BodyLimit, DefaultBodyLimit)),
+		idle: idleOr(s.IdleTimeout, env), limit: int(cmp.Or(s.BodyLimit, DefaultBodyLimit)),
 	}
 	c := streamCompiler{parser: vars.Parser{Secret: env.Secret}}
 	p.at.port = c.parse("port", s.Port)
@@ -93,6 +93,11 @@ func newTCP(s TCP, env Env) (*tcpProber, error) {
 		}
 	}
 	return p, c.err()
+}
+
+// idleOr is the silence that ends an answer: by default early enough to be told from an attempt that runs out of time.
+func idleOr(d muster.Duration, env Env) time.Duration {
+	return cmp.Or(time.Duration(d), min(DefaultIdle, env.withDefaults(true).Timeout/2))
 }
 
 func (c *streamCompiler) step(n int, s *Step) tcpStep {

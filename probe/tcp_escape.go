@@ -8,7 +8,7 @@ import (
 	"github.com/musterhq/muster/vars"
 )
 
-// Escape returns the text of a [Step] that sends s as it is, byte for byte.
+// Escape returns the text of a [Step] that sends, or expects, s as it is, byte for byte.
 func Escape(s string) string {
 	return strings.NewReplacer("{", `\x7b`, "$", `\$`).Replace(string(appendEscaped(nil, []byte(s))))
 }
@@ -69,19 +69,23 @@ func isGroupName(s string) bool {
 
 // fixedBytes reads a text with escapes that is the same for every target.
 func fixedBytes(s string) (string, error) {
-	text, err := unescape(s)
+	parts, err := splitSend(s)
 	if err != nil {
 		return "", err
 	}
-	t, err := vars.Parse("text", text)
-	if err != nil {
-		return "", err
+	var b strings.Builder
+	for _, part := range parts {
+		t, err := vars.Parse("text", part.text)
+		if err != nil {
+			return "", err
+		}
+		fixed, ok := t.Static()
+		if !ok || part.ref != "" {
+			return "", muster.Errorf(muster.KindInvalid, `%q: want a text without variables; \x7b is a brace and \$ a dollar sign`, s)
+		}
+		b.WriteString(fixed)
 	}
-	fixed, ok := t.Static()
-	if !ok {
-		return "", muster.Errorf(muster.KindInvalid, `%q: want a text without variables; \x7b is a brace`, s)
-	}
-	return fixed, nil
+	return b.String(), nil
 }
 
 // hexBytes reads bytes in hexadecimal digits with blanks between them.

@@ -32,5 +32,8 @@ func FuzzTCPSend(f *testing.F) {
 		if got, err := compiled(Escape(s)); len(s) < 1000 && (err != nil || got != s) {
 			t.Errorf("%q, escaped %q, is sent as %q, %v", s, Escape(s), got, err)
 		}
+		if got, err := fixedBytes(Escape(s)); len(s) < 1000 && (err != nil || got != s) {
+			t.Errorf("%q, escaped %q, is expected as %q, %v", s, Escape(s), got, err)
+		}
 	})
 }

@@ -98,6 +98,7 @@ func TestTCPDialogues(t *testing.T) {
 		{"unfinished last line", func(c *net.TCPConn) { io.WriteString(c, "bye") }, TCP{Steps: []Step{expect("^bye$")}}, "ok,,,matched", "bye"},
 
 		{"wrong line, then silence", says("554 go away\r\n"), TCP{Steps: []Step{expect("^220 ")}, IdleTimeout: idle}, "unexpected,,expect ^220 ,no match", "554 go away\r\n"},
+		{"wrong line, silence of half the timeout", says("554 go away\r\n"), TCP{Steps: []Step{expect("^220 ")}}, "unexpected,,expect ^220 ,no match", "554 go away\r\n"},
 		{"wrong line, then close", func(c *net.TCPConn) { io.WriteString(c, "554\r\n") }, TCP{Steps: []Step{expect("^220 ")}}, "unexpected,,expect ^220 ,no match", "554\r\n"},
 		{"wrong bytes", func(c *net.TCPConn) { io.WriteString(c, "abc") }, TCP{Steps: []Step{{ExpectBytes: `\x00`}}}, `unexpected,,expect "\x00",no match`, "abc"},
 		{"silence", hang, TCP{Steps: []Step{expect("^220 ")}, IdleTimeout: idle}, "failed,timeout,timeout,", ""},

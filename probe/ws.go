@@ -33,7 +33,8 @@ type WebSocket struct {
 	// Count is how many messages to wait for once the steps are done; 0 is 1 when the last step
 	// sends, else none.
 	Count int `json:"count,omitempty"`
-	// IdleTimeout ends an expectation once a message has come and no other follows; 0 is DefaultIdle.
+	// IdleTimeout ends an expectation once a message has come and no other follows; 0 is DefaultIdle, or half of the
+	// attempt's timeout if that is less.
 	IdleTimeout muster.Duration `json:"idle_timeout,omitempty"`
 	// BodyLimit is how many bytes of messages may come; 0 is DefaultBodyLimit. More fails as too_large.
 	BodyLimit int64 `json:"body_limit,omitempty"`

@@ -40,7 +40,7 @@ func compileWebSocket(w WebSocket, env Env) (muster.Prober, error) {
 	env.ReuseHint = false
 	p := &wsProber{
 		env: env.withDefaults(w.Safe()), spec: w, names: w.names(),
-		idle: cmp.Or(time.Duration(w.IdleTimeout), DefaultIdle), limit: int(cmp.Or(w.BodyLimit, DefaultBodyLimit)),
+		idle: idleOr(w.IdleTimeout, env), limit: int(cmp.Or(w.BodyLimit, DefaultBodyLimit)),
 	}
 	var herr, serr error
 	p.upgrade, herr = compileHTTP(w.upgrade(), p.env)
