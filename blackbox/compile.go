@@ -29,12 +29,20 @@ func (c *compiler) compile() (any, error) {
 		return c.http()
 	case "tcp":
 		return c.tcp()
+	case "icmp":
+		return c.icmp()
+	case "dns":
+		return c.dns()
+	case "grpc":
+		return c.grpc()
+	case "unix":
+		return nil, c.errorf(".prober", "unix: a socket of one machine is no target; muster does not run these modules")
 	}
 	return nil, c.errorf(".prober", "%s: muster does not run these modules", c.module.Prober)
 }
 
 // kinds are the probes of the probers.
-var kinds = map[string]string{"http": "http", "tcp": "tcp"}
+var kinds = map[string]string{"http": "http", "tcp": "tcp", "icmp": "ping", "dns": "dns", "grpc": "grpc"}
 
 func (c *compiler) finish(spec any) (action.File, error) {
 	with, err := marshal(spec)

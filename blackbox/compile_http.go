@@ -24,11 +24,8 @@ const (
 
 func (c *compiler) http() (any, error) {
 	m := &c.module.HTTP
-	switch {
-	case m.OAuth2 != nil:
+	if m.OAuth2 != nil {
 		return nil, c.errorf(".http.oauth2", "muster does not fetch tokens: have one written to a file, and name it in authorization.credentials_file")
-	case m.EnableHTTP3:
-		return nil, c.errorf(".http.enable_http3", "muster does not run HTTP/3 modules")
 	}
 	h := &probe.HTTP{
 		Method: cmp.Or(m.Method, "GET"), Body: m.Body, BodyFile: absolute(m.BodyFile), BodyRaw: m.Body != "" || m.BodyFile != "",
@@ -37,7 +34,10 @@ func (c *compiler) http() (any, error) {
 	if m.follows() {
 		h.Follow = redirects
 	}
-	if m.EnableHTTP2 == nil || *m.EnableHTTP2 {
+	switch {
+	case m.EnableHTTP3:
+		h.HTTP3 = true
+	case m.EnableHTTP2 == nil || *m.EnableHTTP2:
 		h.HTTP2 = probe.HTTP2Auto
 	}
 	c.httpHeaders(h)

@@ -12,5 +12,7 @@
 //   - Bodies are held against patterns up to 64 MiB when the module sets no body_size_limit.
 //   - A name that a proxy resolves is not resolved here as well (skip_resolve_phase_with_proxy).
 //   - Regular expressions of a dns module are checked when the file is read, not when it is used.
+//   - A grpc module without a grpc section speaks IPv4 as well; the exporter then forgets its default.
+//   - HTTP/3 needs a muster that is built with it.
 //   - What muster cannot do is refused with the path of its key: oauth2, and the probers unix and websocket.
 package blackbox

@@ -159,7 +159,7 @@ func verdicts(t *testing.T, f *blackbox.File, judge func(module, target string) 
 	t.Helper()
 	ok, all := 0, 0
 	done := make(chan bool)
-	slots := make(chan struct{}, 24)
+	slots := make(chan struct{}, 48)
 	for _, module := range f.Names() {
 		for name, target := range targets {
 			all++

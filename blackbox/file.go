@@ -11,6 +11,7 @@ import (
 
 	"github.com/musterhq/muster"
 	"github.com/musterhq/muster/action"
+	"github.com/musterhq/muster/probe"
 	"github.com/musterhq/muster/strictyaml"
 )
 
@@ -143,8 +144,11 @@ func (v *validator) client(h httpClient, key string) {
 		name  string
 		given bool
 	}{
-		{"basic_auth", h.BasicAuth != nil}, {"authorization", h.Authorization != nil}, {"oauth2", h.OAuth2 != nil},
-		{"bearer_token", h.BearerToken != ""}, {"bearer_token_file", h.BearerTokenFile != ""},
+		{"basic_auth", h.BasicAuth != nil},
+		{"authorization", h.Authorization != nil},
+		{"oauth2", h.OAuth2 != nil},
+		{"bearer_token", h.BearerToken != ""},
+		{"bearer_token_file", h.BearerTokenFile != ""},
 	} {
 		if way.given {
 			ways = append(ways, way.name)
@@ -175,6 +179,12 @@ func (v *validator) dns(m module) {
 		return
 	}
 	v.badIf(d.QueryName == "", ".dns.query_name", "want the name to ask for")
+	for i, rcode := range d.ValidRcodes {
+		_, err := probe.ParseRcode(rcode)
+		v.badIf(err != nil, index(".dns.valid_rcodes", i), "%q: want a name such as NOERROR or NXDOMAIN", rcode)
+	}
+	err := probe.DNS{Name: "example", Type: d.QueryType, Class: d.QueryClass}.Validate()
+	v.badIf(err != nil, ".dns", "query_type and query_class: %v", err)
 	v.badIf(!slices.Contains([]string{"", "udp", "tcp"}, d.Transport), ".dns.transport_protocol", "%q: want udp or tcp", d.Transport)
 	v.badIf(d.DNSOverTLS && d.Transport != "tcp", ".dns.dns_over_tls", "it needs transport_protocol tcp")
 }

@@ -194,7 +194,7 @@ func sites(t *testing.T) (targets map[string]string, ca string) {
 	for _, p := range paths {
 		targets[p] = plain.URL + "/" + p
 	}
-	for _, p := range []string{"ok", "missing", "moved", "json", "hang"} {
+	for _, p := range []string{"ok", "missing", "moved", "json"} {
 		targets["tls "+p], targets["h2 "+p] = h1.URL+"/"+p, h2.URL+"/"+p
 	}
 	return targets, ca
