@@ -297,3 +297,24 @@ func TestPatience(t *testing.T) {
 		t.Errorf("the last wait overflows: %v", d)
 	}
 }
+
+// TestUDPTrickle has a peer that never falls silent: the attempt's time ends the exchange, and what came is kept.
+func TestUDPTrickle(t *testing.T) {
+	t.Parallel()
+	for _, way := range datagramPaths() {
+		target := datagramServer(t, func(pc net.PacketConn, from net.Addr, b []byte) {
+			tick := time.NewTicker(20 * time.Millisecond)
+			defer tick.Stop()
+			for range tick.C {
+				if _, err := pc.WriteTo([]byte("."), from); err != nil || t.Context().Err() != nil {
+					return
+				}
+			}
+		})
+		p := proberOf(t, UDP{Idle: muster.Duration(10 * time.Second)}, Env{Timeout: 300 * time.Millisecond})
+		r := way.probe(t.Context(), p, target)
+		if n, _ := fieldOf(&r, "replies").(float64); r.Outcome != muster.OK || n < 2 || strings.Count(string(r.Body), ".") != int(n) {
+			t.Errorf("%s: %v, %v replies, %q %s", way.name, r.Outcome, fieldOf(&r, "replies"), r.Body, r.Detail)
+		}
+	}
+}
