@@ -71,7 +71,8 @@ func (s *sshLogin) handshake(ctx context.Context, raw net.Conn, route *sshRoute)
 	unwatch := context.AfterFunc(hctx, func() { raw.Close() })
 	defer unwatch()
 	var trust error
-	conn, chans, reqs, err := ssh.NewClientConn(raw, route.host, &ssh.ClientConfig{
+	greeted := &sshGreeting{Conn: raw}
+	conn, chans, reqs, err := ssh.NewClientConn(greeted, route.host, &ssh.ClientConfig{
 		User: route.user, Auth: route.auth.methods, ClientVersion: sshVersion,
 		HostKeyAlgorithms: s.preference.For(route.verifier, route.keyName, route.keyPort),
 		HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error {
@@ -83,12 +84,15 @@ func (s *sshLogin) handshake(ctx context.Context, raw net.Conn, route *sshRoute)
 		conn.Close()
 		err = context.Cause(hctx)
 	}
-	switch {
-	case err == nil:
+	if err == nil {
 		c := &sshConn{Conn: conn, served: make(chan struct{})}
 		go c.serve(chans, reqs)
 		return c, nil
-	case trust == nil && hctx.Err() != nil:
+	}
+	if f := greeted.fault(); f != nil {
+		return nil, f
+	}
+	if trust == nil && hctx.Err() != nil {
 		return nil, context.Cause(hctx)
 	}
 	return nil, sshFault(err, trust, route)

@@ -28,12 +28,10 @@ func sshFault(err, trust error, r *sshRoute) error {
 		return &fault{failure: muster.FailProtocol, reason: "no common algorithm", detail: cleanSSH(text)}
 	case strings.Contains(text, "disconnect, reason"):
 		return &fault{muster.FailReset, "disconnected by the server", cleanSSH(text), true}
-	case strings.Contains(text, "version string"), strings.Contains(text, "ssh: invalid version"):
-		return &fault{failure: muster.FailProtocol, reason: "not an SSH server", detail: cleanSSH(text)}
 	}
 	e := dial.Classify(err, dial.PhaseExchange)
 	if e.Outcome == muster.Failed && e.Failure == muster.FailReset {
-		return &fault{muster.FailReset, "closed during the handshake", "the server closed the connection during the SSH handshake, as one does that has too many logins under way (MaxStartups)", true}
+		return errMaxStartups
 	}
 	return e
 }
