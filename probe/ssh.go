@@ -54,8 +54,16 @@ type SSHLogin struct {
 	HandshakeTimeout muster.Duration `json:"handshake_timeout,omitempty"`
 }
 
-// SSH runs one command on each target. Command, Args and the values of Env are templates
-// of package vars.
+// Sudo runs a command as another user. The zero value does not.
+type Sudo struct {
+	// User is who runs it; "" is root when there is a Password, else there is no sudo.
+	User string `json:"user,omitempty"`
+	// Password is the secret reference of the password that sudo asks for.
+	Password string `json:"password,omitempty"`
+}
+
+// SSH runs one command, or a script that it brings along, on each target. Command, Args and the values of Env are
+// templates of package vars.
 //
 // Standard output is the body and standard error the field "stderr". The exit status is the
 // code; without an expectation of the action's own 0 is ok, and another one is unexpected with
@@ -65,6 +73,16 @@ type SSH struct {
 
 	// Command is given to the login shell, or with sudo to a POSIX shell.
 	Command string `json:"command,omitempty"`
+	// Raw sends Command and Args as they are, {{ included.
+	Raw bool `json:"raw,omitempty"`
+	// Script is the path of a local file to run in place of Command, read when the probe is compiled: it is stored in a
+	// temporary file of the target over the same connection, run by what its first line says,
+	// else by sh, and removed.
+	Script string `json:"script,omitempty"`
+	// Args are its arguments, as a shell takes them.
+	Args string `json:"args,omitempty"`
+	// Sudo runs it as another user.
+	Sudo Sudo `json:"sudo,omitzero"`
 	// Env is the command's environment; what the server refuses is set by env(1).
 	Env []Pair `json:"env,omitempty"`
 	// PTY asks for a terminal, on which standard error is part of standard output.

@@ -22,6 +22,10 @@ func (s *sshSession) prepare() (line string, err error) {
 	}
 	var refused []envVar
 	for _, e := range s.cmd.env {
+		if s.cmd.sudo != nil { // which drops what the server sets
+			refused = append(refused, e)
+			continue
+		}
 		ok, err := s.ch.SendRequest("env", true, ssh.Marshal(struct{ Name, Value string }{e.name, e.value}))
 		if err != nil {
 			return "", err
@@ -30,7 +34,11 @@ func (s *sshSession) prepare() (line string, err error) {
 			refused = append(refused, e)
 		}
 	}
-	return withEnv(refused, s.cmd.line)
+	line, err = withEnv(refused, s.cmd.line)
+	if err == nil && s.cmd.sudo != nil {
+		line = s.cmd.sudo.wrap(line)
+	}
+	return line, err
 }
 
 // ptyRequest is the payload of pty-req, RFC 4254 section 6.2. A terminal that is dumb gets no colours.
@@ -51,7 +59,7 @@ func withEnv(vars []envVar, line string) (string, error) {
 		if v.secret {
 			return "", &fault{
 				failure: muster.FailProtocol, reason: "environment refused",
-				detail: "the server does not take the variable " + v.name + " (AcceptEnv), and a secret must not stand in a command line",
+				detail: "the variable " + v.name + " can only be set by the command line here (no AcceptEnv, or sudo), where a secret must not stand",
 			}
 		}
 		b.WriteString(" " + v.name + "=" + shellWord(v.value))

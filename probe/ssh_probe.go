@@ -29,9 +29,13 @@ type sshProber struct {
 	env     Env
 	spec    SSH
 	login   *sshLogin
-	command *vars.Template
+	command *vars.Template // or a script's arguments; nil: raw
+	raw     string
 	vars    []sshVar
 	stdin   []byte
+	script  *sshScript // nil: a command
+	sudo    string     // user; "" is no sudo
+	sudoPW  muster.Secret
 }
 
 type sshVar struct {
@@ -49,11 +53,24 @@ func compileSSH(s SSH, env Env) (*sshProber, error) {
 	p := &sshProber{env: env.withDefaults(false), spec: s}
 	c := compiler{parser: vars.Parser{Secret: env.Secret}}
 	p.login = c.sshLogin(s.SSHLogin, p.env)
-	p.command = c.parse("command", s.Command)
+	p.raw = s.Command
+	if s.Script != "" {
+		p.raw = s.Args
+		p.script = newSSHScript(c.readFile("script", s.Script, maxScript))
+	}
+	if !s.Raw {
+		p.command = c.parse("command", p.raw)
+	}
+	p.sudo, p.sudoPW = s.Sudo.User, c.secret("sudo password", s.Sudo.Password)
+	if p.sudo == "" && s.Sudo.Password != "" {
+		p.sudo = "root"
+	}
 	for _, e := range s.Env {
 		p.vars = append(p.vars, sshVar{e.Name, c.parse("env "+e.Name, e.Value)})
 	}
-	p.stdin = c.readStdin(s.Stdin)
+	if s.Stdin != "" {
+		p.stdin = c.readFile("stdin", s.Stdin, maxStdinFile)
+	}
 	if err := errors.Join(c.errs...); err != nil {
 		p.login.Close()
 		return nil, err
@@ -61,20 +78,18 @@ func compileSSH(s SSH, env Env) (*sshProber, error) {
 	return p, nil
 }
 
-func (c *compiler) readStdin(path string) []byte {
-	if path == "" {
-		return nil
-	}
+// readFile reads a file that goes to every target.
+func (c *compiler) readFile(name, path string, limit int64) []byte {
 	info, err := os.Stat(path)
-	if err == nil && info.Size() > maxStdinFile {
-		err = fmt.Errorf("larger than %d MiB", maxStdinFile>>20)
+	if err == nil && info.Size() > limit {
+		err = fmt.Errorf("larger than %d MiB", limit>>20)
 	}
 	var b []byte
 	if err == nil {
 		b, err = os.ReadFile(path)
 	}
 	if err != nil {
-		c.add(muster.Errorf(muster.KindInvalid, "stdin %s: %w", path, err))
+		c.add(muster.Errorf(muster.KindInvalid, "%s %s: %w", name, path, err))
 	}
 	return b
 }
@@ -100,9 +115,12 @@ func (p *sshProber) build(t *muster.Target) (*sshCommand, *defect) {
 		limit: cmp.Or(p.spec.BodyLimit, DefaultBodyLimit), truncate: p.spec.Truncate,
 	}
 	var err error
-	if cmd.line, err = p.command.Expand(t); err != nil {
-		return nil, expansionDefect(err)
+	if cmd.line = p.raw; p.command != nil {
+		if cmd.line, err = p.command.Expand(t); err != nil {
+			return nil, expansionDefect(err)
+		}
 	}
+	cmd.sudo = p.sudoRun()
 	for _, v := range p.vars {
 		value, err := v.value.Expand(t)
 		if err == nil && strings.Contains(value, "\x00") {
@@ -142,9 +160,41 @@ func (p *sshProber) probe(ctx context.Context, t *muster.Target, r *muster.Resul
 		p.failed(ctx, r, err)
 		return
 	}
+	defer c.Close()
+	if p.script != nil && !p.upload(ctx, actx, c, cmd, r) {
+		return
+	}
 	end, err := c.run(actx, cmd)
-	c.Close()
 	p.ended(ctx, r, end, err)
+}
+
+// upload stores the script and makes cmd what runs it. When it is not ok, r says why.
+func (p *sshProber) upload(ctx, actx context.Context, c *sshConn, cmd *sshCommand, r *muster.Result) bool {
+	up := p.script.upload()
+	up.sudo = p.sudoRun()
+	end, err := c.run(actx, up)
+	var path string
+	if err == nil {
+		path, err = uploadedPath(end)
+	}
+	if path == "" || err != nil {
+		p.ended(ctx, r, end, err)
+		if r.Outcome == muster.Unexpected {
+			r.Reason = "script not stored"
+		}
+		r.Body = nil
+		return false
+	}
+	cmd.line = p.script.line(path, cmd.line)
+	return true
+}
+
+// sudoRun returns how one command becomes another user's; nil when it does not.
+func (p *sshProber) sudoRun() *sudoRun {
+	if p.sudo == "" {
+		return nil
+	}
+	return newSudoRun(p.sudo, p.sudoPW)
 }
 
 // failed makes r the end of an attempt that ctx or err stopped.
@@ -160,7 +210,7 @@ func (p *sshProber) ended(ctx context.Context, r *muster.Result, e *sshEnd, err 
 	r.Timings.FirstByte = e.firstByte
 	r.Body, r.Truncated = e.stdout, e.truncated
 	r.Fields = append(r.Fields, muster.Field{Name: "stderr", Value: strings.ToValidUTF8(string(e.stderr), "\uFFFD")})
-	switch {
+	switch err = cmp.Or(err, e.sudo); {
 	case err != nil:
 		p.failed(ctx, r, err)
 	case e.exited:
@@ -185,9 +235,12 @@ func (p *sshProber) Preview(t *muster.Target) (string, error) {
 	if d != nil {
 		return "", d.err
 	}
-	line, err := p.command.Redacted(t)
-	if err != nil {
-		return "", err
+	line := p.raw
+	if p.command != nil {
+		var err error
+		if line, err = p.command.Redacted(t); err != nil {
+			return "", err
+		}
 	}
 	var b strings.Builder
 	b.WriteString("ssh " + route.user + "@" + route.hostPort())
@@ -201,6 +254,12 @@ func (p *sshProber) Preview(t *muster.Target) (string, error) {
 			return "", err
 		}
 		b.WriteString(v.name + "=" + value + "\n")
+	}
+	if p.sudo != "" {
+		b.WriteString("sudo -u " + p.sudo + " ")
+	}
+	if p.script != nil {
+		b.WriteString(p.spec.Script + " ")
 	}
 	b.WriteString(line + "\n")
 	return b.String(), nil

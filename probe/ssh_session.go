@@ -13,12 +13,6 @@ import (
 const (
 	// stderrLimit bounds what is kept of standard error.
 	stderrLimit = 64 << 10
-	// sigtermGrace is how long a remote process has after SIGTERM, and sigkillGrace after SIGKILL, until the
-	// channel is closed; together with lastGrace well under the second in which a cancel must be over.
-	sigtermGrace = 400 * time.Millisecond
-	sigkillGrace = 200 * time.Millisecond
-	// lastGrace is for messages that a server does not take.
-	lastGrace = 100 * time.Millisecond
 	// chunkSize is what is read of standard output at once.
 	chunkSize = 8 << 10
 )
@@ -29,6 +23,7 @@ type sshCommand struct {
 	env   []envVar
 	pty   bool
 	stdin []byte
+	sudo  *sudoRun // nil: as the user who is logged in
 
 	limit    int64 // of standard output
 	truncate bool
@@ -46,6 +41,7 @@ type sshEnd struct {
 	status    int
 	signal    string
 	message   string // that came with the signal
+	sudo      error  // why sudo did not run it
 	exited    bool   // with a status
 	stdout    []byte
 	stderr    []byte
@@ -60,6 +56,8 @@ type sshSession struct {
 	ch      ssh.Channel
 	work    sync.WaitGroup // those who read and write the channel
 	over    chan struct{}  // closed when the channel is
+	kill    sync.WaitGroup // what ends another user's command
+	gate    *sudoGate      // nil without sudo
 	execed  time.Time
 	end     sshEnd // read it after work
 	abandon context.CancelCauseFunc
@@ -83,9 +81,11 @@ func (c *sshConn) run(ctx context.Context, cmd *sshCommand) (*sshEnd, error) {
 	})
 	s.follow()
 	s.work.Wait()
+	s.end.sudo = s.gate.verdict(&s.end)
 	if !stop() {
 		<-ended
 		c.Close()
+		s.kill.Wait()
 		return &s.end, context.Cause(ctx)
 	}
 	s.ch.Close()
@@ -111,6 +111,9 @@ func (s *sshSession) start(ctx context.Context) (err error) {
 			s.request(req)
 		}
 	})
+	if s.cmd.sudo != nil {
+		s.gate = &sudoGate{run: s.cmd.sudo, answer: ch, hangUp: ch.CloseWrite, opened: make(chan struct{})}
+	}
 	line, err := s.prepare()
 	if err != nil {
 		return err
@@ -126,24 +129,37 @@ func (s *sshSession) start(ctx context.Context) (err error) {
 
 // follow takes what the command writes until both of its outputs end, and leaves the rest to work.
 func (s *sshSession) follow() {
-	s.work.Go(func() { s.end.stderr = readHead(s.ch.Stderr(), stderrLimit) })
-	if len(s.cmd.stdin) > 0 {
-		s.work.Go(func() {
-			s.ch.Write(s.cmd.stdin) // a command that does not read all of it is none of our business
-			s.ch.CloseWrite()
-		})
+	stdout, stderr := io.Reader(s.ch), io.Reader(s.ch.Stderr())
+	switch {
+	case s.gate != nil && s.cmd.pty: // both outputs are one
+		s.gate.src, stdout = stdout, s.gate
+	case s.gate != nil:
+		s.gate.src, stderr = stderr, s.gate
+	}
+	s.work.Go(func() { s.end.stderr = readHead(stderr, stderrLimit) })
+	if len(s.cmd.stdin) > 0 || s.gate != nil {
+		s.work.Go(s.feed)
 	} else {
 		s.ch.CloseWrite()
 	}
-	s.readBody()
+	s.readBody(stdout)
+}
+
+// feed writes standard input, once sudo has had the part that is its own.
+func (s *sshSession) feed() {
+	if s.gate != nil {
+		<-s.gate.opened
+	}
+	s.ch.Write(s.cmd.stdin) // a command that does not read all of it is none of our business
+	s.ch.CloseWrite()
 }
 
 // readBody takes standard output up to the limit, and drops what comes after it.
-func (s *sshSession) readBody() {
+func (s *sshSession) readBody(stdout io.Reader) {
 	var chunk [chunkSize]byte
 	var total int64
 	for {
-		n, err := s.ch.Read(chunk[:])
+		n, err := stdout.Read(chunk[:])
 		if n > 0 && s.end.firstByte == 0 {
 			s.end.firstByte = time.Since(s.execed)
 		}
@@ -186,25 +202,6 @@ func (s *sshSession) request(req *ssh.Request) {
 	if req.WantReply {
 		req.Reply(false, nil)
 	}
-}
-
-// terminate ends the command: it asks it to, kills it when it does not, and closes the connection.
-func (s *sshSession) terminate() {
-	last := time.AfterFunc(sigtermGrace+sigkillGrace+lastGrace, func() { s.conn.Conn.Close() })
-	defer last.Stop()
-	for _, step := range []struct {
-		signal ssh.Signal
-		grace  time.Duration
-	}{{ssh.SIGTERM, sigtermGrace}, {ssh.SIGKILL, sigkillGrace}} {
-		s.ch.SendRequest("signal", false, ssh.Marshal(struct{ Signal string }{string(step.signal)}))
-		select {
-		case <-s.over:
-			return
-		case <-time.After(step.grace):
-		}
-	}
-	s.ch.Close()
-	s.conn.Close()
 }
 
 // readHead reads all of r and returns its first limit bytes.

@@ -29,7 +29,9 @@ func (l *SSHLogin) validate(p *problems) {
 func (s SSH) Validate() error {
 	var p problems
 	s.SSHLogin.validate(&p)
-	p.addIf(strings.TrimSpace(s.Command) == "", "command: there is none; an interactive shell is not for many targets")
+	p.addIf(strings.TrimSpace(s.Command) == "" && s.Script == "", "command: there is none; an interactive shell is not for many targets")
+	p.addIf(s.Command != "" && s.Script != "", "command and script: one of them")
+	p.addIf(s.Args != "" && s.Script == "", "args: they are a script's; a command holds its own")
 	for _, e := range s.Env {
 		p.addIf(!isEnvName(e.Name), "env %q: want a name of letters, digits and _", e.Name)
 	}
