@@ -76,8 +76,8 @@ type SSH struct {
 	// Raw sends Command and Args as they are, {{ included.
 	Raw bool `json:"raw,omitempty"`
 	// Script is the path of a local file to run in place of Command, read when the probe is compiled: it is stored in a
-	// temporary file of the target over the same connection, run by what its first line says,
-	// else by sh, and removed.
+	// temporary file of the target (in the TMPDIR of Env) over the same connection, run by what its first line
+	// says, else by sh, and removed.
 	Script string `json:"script,omitempty"`
 	// Args are its arguments, as a shell takes them.
 	Args string `json:"args,omitempty"`

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"sync"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -19,8 +20,11 @@ const sshVersion = "SSH-2.0-muster"
 // sshConn is a connection that is logged in. Close it.
 type sshConn struct {
 	ssh.Conn
-	addr   netip.AddrPort // zero behind a jump host that resolved the name
-	served chan struct{}  // closed when the connection is over and nothing serves it any more
+	addr   netip.AddrPort  // zero behind a jump host that resolved the name
+	used   bool            // a session has been opened over it
+	work   *sync.WaitGroup // of the login: what goes on behind attempts
+	left   bool            // the connection is closed behind the attempt
+	served chan struct{}   // closed when the connection is over and nothing serves it any more
 }
 
 // connect logs in where the route says. It fills in r's address and timings. The error is a *fault
@@ -85,7 +89,7 @@ func (s *sshLogin) handshake(ctx context.Context, raw net.Conn, route *sshRoute)
 		err = context.Cause(hctx)
 	}
 	if err == nil {
-		c := &sshConn{Conn: conn, served: make(chan struct{})}
+		c := &sshConn{Conn: conn, work: &s.work, served: make(chan struct{})}
 		go c.serve(chans, reqs)
 		return c, nil
 	}
@@ -121,8 +125,16 @@ func (c *sshConn) serve(chans <-chan ssh.NewChannel, reqs <-chan *ssh.Request) {
 	}
 }
 
-// Close ends the connection and waits until nothing of it is left.
+// Close ends the connection and waits until nothing of it is left, unless a command that is still being ended
+// keeps it for a moment.
 func (c *sshConn) Close() error {
+	if c.left {
+		return nil
+	}
+	return c.close()
+}
+
+func (c *sshConn) close() error {
 	err := c.Conn.Close()
 	<-c.served
 	if errors.Is(err, net.ErrClosed) {

@@ -37,6 +37,7 @@ type sshLogin struct {
 	accepted   *hostkey.Accepted
 	preference hostkey.Preference
 	jumps      jumpPool
+	work       sync.WaitGroup // what goes on behind attempts
 
 	mu        sync.Mutex
 	agents    map[string]*keyAgent
@@ -262,8 +263,9 @@ func (s *sshLogin) knownHosts(h *sshconfig.Host) []string {
 	return files
 }
 
-// Close ends the connections to jump hosts and agents.
+// Close waits for commands that are still being ended, and ends the connections to jump hosts and agents.
 func (s *sshLogin) Close() error {
+	s.work.Wait()
 	errs := []error{s.jumps.close()}
 	s.mu.Lock()
 	defer s.mu.Unlock()

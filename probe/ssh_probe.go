@@ -18,7 +18,6 @@ import (
 var (
 	errExecRefused    = &fault{failure: muster.FailProtocol, reason: "command refused", detail: "the server does not run commands"}
 	errOutputTooLarge = &fault{failure: muster.FailTooLarge, reason: "output too large", detail: "standard output exceeds the limit (body_limit raises it, truncate cuts)"}
-	errSSHTimeout     = &fault{muster.FailTimeout, "timeout", "the command did not end in time, and was told to", true}
 )
 
 // maxStdinFile bounds standard input: it is held in memory, once for all targets.
@@ -35,6 +34,7 @@ type sshProber struct {
 	stdin   []byte
 	script  *sshScript // nil: a command
 	sudo    string     // user; "" is no sudo
+	overdue error      // the end of an attempt that takes too long
 	sudoPW  muster.Secret
 }
 
@@ -52,6 +52,7 @@ func compileSSH(s SSH, env Env) (*sshProber, error) {
 	}
 	p := &sshProber{env: env.withDefaults(false), spec: s}
 	c := compiler{parser: vars.Parser{Secret: env.Secret}}
+	p.overdue = &fault{muster.FailTimeout, "timeout", "no end within " + p.env.Timeout.String() + ": a command under way was terminated", true}
 	p.login = c.sshLogin(s.SSHLogin, p.env)
 	p.raw = s.Command
 	if s.Script != "" {
@@ -148,7 +149,7 @@ func (p *sshProber) probe(ctx context.Context, t *muster.Target, r *muster.Resul
 		d.result(r)
 		return
 	}
-	actx, stop := context.WithTimeoutCause(ctx, p.env.Timeout, errSSHTimeout)
+	actx, stop := context.WithTimeoutCause(ctx, p.env.Timeout, p.overdue)
 	defer stop()
 	route, d := p.login.route(actx, t)
 	if d != nil {
@@ -172,6 +173,11 @@ func (p *sshProber) probe(ctx context.Context, t *muster.Target, r *muster.Resul
 func (p *sshProber) upload(ctx, actx context.Context, c *sshConn, cmd *sshCommand, r *muster.Result) bool {
 	up := p.script.upload()
 	up.sudo = p.sudoRun()
+	for _, v := range cmd.env {
+		if v.name == "TMPDIR" { // says where
+			up.env = append(up.env, v)
+		}
+	}
 	end, err := c.run(actx, up)
 	var path string
 	if err == nil {
@@ -199,6 +205,11 @@ func (p *sshProber) sudoRun() *sudoRun {
 
 // failed makes r the end of an attempt that ctx or err stopped.
 func (p *sshProber) failed(ctx context.Context, r *muster.Result, err error) {
+	f, ok := errors.AsType[*fault](err)
+	if ok && f.failure == muster.FailTimeout { // the engine may give up while the command is being ended
+		fail(r, err)
+		return
+	}
 	if !cancel(ctx, r) {
 		failIn(r, err, dial.PhaseExchange)
 	}

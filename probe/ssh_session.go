@@ -3,6 +3,7 @@ package probe
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"sync"
 	"time"
@@ -56,14 +57,13 @@ type sshSession struct {
 	ch      ssh.Channel
 	work    sync.WaitGroup // those who read and write the channel
 	over    chan struct{}  // closed when the channel is
-	kill    sync.WaitGroup // what ends another user's command
 	gate    *sudoGate      // nil without sudo
 	execed  time.Time
 	end     sshEnd // read it after work
 	abandon context.CancelCauseFunc
 }
 
-// run runs the command until it ends or ctx does, which signals it. Without an error the command has been taken
+// run runs the command until it ends or ctx does, which terminates it. Without an error the command has been taken
 // and its channel has closed, and the connection may be used again; otherwise it is closed.
 func (c *sshConn) run(ctx context.Context, cmd *sshCommand) (*sshEnd, error) {
 	ctx, abandon := context.WithCancelCause(ctx)
@@ -74,22 +74,20 @@ func (c *sshConn) run(ctx context.Context, cmd *sshCommand) (*sshEnd, error) {
 		s.work.Wait()
 		return &s.end, err
 	}
-	ended := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(ended)
-		s.terminate()
-	})
-	s.follow()
-	s.work.Wait()
-	s.end.sudo = s.gate.verdict(&s.end)
-	if !stop() {
-		<-ended
-		c.Close()
-		s.kill.Wait()
-		return &s.end, context.Cause(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.follow()
+		s.work.Wait()
+		s.end.sudo = s.gate.verdict(&s.end)
+	}()
+	select {
+	case <-done:
+		s.ch.Close()
+		return &s.end, nil
+	case <-ctx.Done():
+		return s.terminate(done), context.Cause(ctx)
 	}
-	s.ch.Close()
-	return &s.end, nil
 }
 
 // start opens the channel and gives the command. The end of ctx closes the connection.
@@ -100,7 +98,7 @@ func (s *sshSession) start(ctx context.Context) (err error) {
 			err = context.Cause(ctx)
 		}
 	}()
-	ch, reqs, err := s.conn.OpenChannel("session", nil)
+	ch, reqs, err := s.conn.openSession(ctx)
 	if err != nil {
 		return err
 	}
@@ -125,6 +123,23 @@ func (s *sshSession) start(ctx context.Context) (err error) {
 		err = errExecRefused
 	}
 	return err
+}
+
+// openSession opens a channel. A server that allows few at once may take a moment to see that the last one has ended.
+func (c *sshConn) openSession(ctx context.Context) (ssh.Channel, <-chan *ssh.Request, error) {
+	for pause := 10 * time.Millisecond; ; pause *= 2 {
+		ch, reqs, err := c.OpenChannel("session", nil)
+		full, ok := errors.AsType[*ssh.OpenChannelError](err)
+		if err == nil || !ok || full.Reason != ssh.ConnectionFailed || !c.used || pause > time.Second {
+			c.used = true
+			return ch, reqs, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, nil, context.Cause(ctx)
+		case <-time.After(pause):
+		}
+	}
 }
 
 // follow takes what the command writes until both of its outputs end, and leaves the rest to work.

@@ -37,11 +37,11 @@ func (s *sudoRun) sudo(prompt string) string {
 	return "sudo -S -p " + shellWord(prompt) + " -u " + shellWord(s.user) + " --"
 }
 
-// kill returns the line that ends the process group of a command that wrap began: nobody else may signal it.
+// kill returns the line that ends the process group of a command that wrap began.
 func (s *sudoRun) kill(pid int) string {
 	p := strconv.Itoa(pid)
-	group := "g=$(ps -o pgid= -p " + p + " 2>/dev/null || cut -d' ' -f5 /proc/" + p + "/stat) || exit; "
-	return s.sudo("") + " sh -c " + shellWord(group+"kill -TERM -- -$((g)); sleep 0.4; kill -KILL -- -$((g))")
+	group := "g=-$(ps -o pgid= -p " + p + " 2>/dev/null | tr -d ' '); [ $g != - ] || g=-$(cut -d' ' -f5 /proc/" + p + "/stat)\n"
+	return s.sudo("") + " sh -c " + shellWord(group+killGroups)
 }
 
 // The ends of commands that sudo does not run.

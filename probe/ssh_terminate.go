@@ -7,49 +7,92 @@ import (
 )
 
 const (
-	// sigtermGrace is how long a remote process has after SIGTERM, and sigkillGrace after SIGKILL, until the
-	// channel is closed; together with lastGrace well under the second in which a cancel must be over.
-	sigtermGrace = 400 * time.Millisecond
-	sigkillGrace = 200 * time.Millisecond
-	// lastGrace is for messages that a server does not take.
-	lastGrace = 100 * time.Millisecond
+	// signalAfter is when a server that ran no killer is asked to signal by itself, and letGo when the attempt ends
+	// whatever the server does: well within the second in which a cancel must be over.
+	signalAfter = 250 * time.Millisecond
+	letGo       = 700 * time.Millisecond
+	// killLimit bounds how long the connection is kept for the killer after that.
+	killLimit = 5 * time.Second
 )
 
-// terminate ends the command: it asks it to, kills it when it does not, and closes the connection.
-func (s *sshSession) terminate() {
-	last := time.AfterFunc(sigtermGrace+sigkillGrace+lastGrace, func() { s.conn.Conn.Close() })
-	defer last.Stop()
-	if g := s.gate; g != nil && g.began() {
-		s.killAsOther()
-	}
+// killGroups ends the process groups $g, which are checked to be none that hold others.
+const killGroups = `for x in $g; do case $x in -[0-9]*) ;; *) exit ;; esac; [ "$x" -lt -1 ] || exit; done
+kill -TERM $g; i=0; while [ $i -lt 8 ] && kill -0 $g 2>/dev/null; do sleep 0.05; i=$((i+1)); done; kill -KILL $g 2>/dev/null`
+
+// killSiblings ends the other commands of this connection. Servers may not signal root's commands, or only
+// their shells. A command over the same connection knows the others by three signs, all of which must
+// hold: they lead a process group, have the parent that it has itself, which is not init, and were given
+// the same SSH_CONNECTION, which is the connection's ports and addresses. Where there is no /proc, or a sign is missing, nothing
+// is done.
+const killSiblings = `[ -n "$SSH_CONNECTION" ] && [ -r /proc/self/environ ] || exit
+stat() { read -r s </proc/$1/stat || return; set -- ${s##*) }; parent=$2 group=$3; }
+stat $$ && me=$group && stat $me && daemon=$parent && [ "$daemon" -gt 1 ] || exit
+g=
+for f in /proc/[0-9]*; do
+p=${f#/proc/}; { stat $p; } 2>/dev/null || continue
+[ "$parent" = "$daemon" ] && [ "$group" = "$p" ] && [ "$p" != "$me" ] || continue
+tr '\0' '\n' <$f/environ 2>/dev/null | grep -qxF "SSH_CONNECTION=$SSH_CONNECTION" && g="$g -$p"
+done
+[ -n "$g" ] || exit
+`
+
+// terminate ends the command: it is asked to, killed when it does not, and the connection is closed. done says
+// that nothing works on the session any more. What takes longer than an attempt may goes on behind it.
+func (s *sshSession) terminate(done <-chan struct{}) *sshEnd {
+	killed := make(chan struct{})
+	go func() {
+		defer close(killed)
+		s.kill()
+	}()
+	began := time.Now()
 	for _, step := range []struct {
 		signal ssh.Signal
-		grace  time.Duration
-	}{{ssh.SIGTERM, sigtermGrace}, {ssh.SIGKILL, sigkillGrace}} {
-		s.ch.SendRequest("signal", false, ssh.Marshal(struct{ Signal string }{string(step.signal)}))
-		pause := time.NewTimer(step.grace)
+		at     time.Duration
+	}{{ssh.SIGTERM, signalAfter}, {ssh.SIGKILL, 2 * signalAfter}, {"", letGo}} {
 		select {
-		case <-s.over:
-			pause.Stop()
-			return
-		case <-pause.C:
+		case <-done:
+			s.conn.Close()
+			<-killed
+			return &s.end
+		case <-time.After(step.at - time.Since(began)):
+		}
+		if step.signal != "" {
+			s.conn.work.Go(func() { // a server that reads nothing would hold it up
+				s.ch.SendRequest("signal", false, ssh.Marshal(struct{ Signal string }{string(step.signal)}))
+			})
 		}
 	}
-	s.ch.Close()
-	s.conn.Conn.Close()
+	s.conn.leave(done, killed)
+	return &sshEnd{sent: true}
 }
 
-// killAsOther ends a command of another user over a channel of its own: the server may not signal it. The end of
-// the connection ends the attempt, not the kill.
-func (s *sshSession) killAsOther() {
+// leave closes the connection behind the attempt, once what ends the command has done so.
+func (c *sshConn) leave(done, killed <-chan struct{}) {
+	c.left = true
+	c.work.Go(func() {
+		select {
+		case <-done:
+		case <-killed:
+		case <-time.After(killLimit):
+		}
+		c.close()
+		<-done
+		<-killed
+	})
+}
+
+// kill runs what ends the command over a channel of its own, and waits until it has.
+func (s *sshSession) kill() {
 	ch, reqs, err := s.conn.OpenChannel("session", nil)
 	if err != nil {
 		return
 	}
-	s.kill.Go(func() { ssh.DiscardRequests(reqs) })
-	line := s.cmd.sudo.kill(s.gate.pid)
-	if ok, err := ch.SendRequest("exec", true, ssh.Marshal(struct{ Command string }{line})); ok && err == nil {
-		ch.Write([]byte(s.cmd.sudo.password.Reveal() + "\n"))
-		ch.CloseWrite()
+	line, input := "sh -c "+shellWord(killSiblings+killGroups), ""
+	if s.gate != nil && s.gate.began() {
+		line, input = s.cmd.sudo.kill(s.gate.pid), s.cmd.sudo.password.Reveal()+"\n"
 	}
+	ch.SendRequest("exec", false, ssh.Marshal(struct{ Command string }{line}))
+	ch.Write([]byte(input))
+	ch.CloseWrite()
+	ssh.DiscardRequests(reqs)
 }
