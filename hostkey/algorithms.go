@@ -22,7 +22,8 @@ func families() []family {
 		{ssh.KeyAlgoECDSA384, []string{ssh.KeyAlgoECDSA384}, []string{ssh.CertAlgoECDSA384v01}},
 		{ssh.KeyAlgoECDSA521, []string{ssh.KeyAlgoECDSA521}, []string{ssh.CertAlgoECDSA521v01}},
 		{
-			ssh.KeyAlgoRSA, []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256},
+			ssh.KeyAlgoRSA,
+			[]string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256},
 			[]string{ssh.CertAlgoRSASHA512v01, ssh.CertAlgoRSASHA256v01},
 		},
 	}

@@ -140,8 +140,13 @@ func TestOpenSSHCancel(t *testing.T) {
 		cancel bool
 		user   string
 	}{
-		{"polite", true, ""}, {"deaf", true, ""}, {"with children", true, ""}, {"with a last word", true, ""},
-		{"polite", false, ""}, {"polite", true, "nobody"}, {"deaf", true, "nobody"},
+		{"polite", true, ""},
+		{"deaf", true, ""},
+		{"with children", true, ""},
+		{"with a last word", true, ""},
+		{"polite", false, ""},
+		{"polite", true, "nobody"},
+		{"deaf", true, "nobody"},
 	} {
 		file := strings.ReplaceAll(fmt.Sprintf("%s %v %s", c.name, c.cancel, c.user), " ", "-")
 		t.Run(file, func(t *testing.T) {

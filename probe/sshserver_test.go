@@ -3,6 +3,8 @@ package probe
 import (
 	"crypto/ed25519"
 	"crypto/rand"
+	"fmt"
+	"io"
 	"net"
 	"testing"
 
@@ -16,6 +18,7 @@ type sshServer struct {
 	config  *ssh.ServerConfig
 	session func(ch ssh.Channel, reqs <-chan *ssh.Request)
 	wrap    func(net.Conn) net.Conn // nil: the connection itself
+	forward bool                    // channels are connections to elsewhere
 }
 
 // newSSHServer returns a server with a fresh host key.
@@ -49,6 +52,10 @@ func (s *sshServer) start(t testing.TB) muster.Target {
 		defer sc.Close()
 		go ssh.DiscardRequests(reqs)
 		for nc := range chans {
+			if s.forward {
+				go forwardTo(nc)
+				continue
+			}
 			ch, reqs, err := nc.Accept()
 			if err != nil {
 				return
@@ -73,4 +80,29 @@ func acceptExec(reqs <-chan *ssh.Request) bool {
 func exit(ch ssh.Channel, status uint32) {
 	ch.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{status}))
 	ch.Close()
+}
+
+// forwardTo does what a jump host does.
+func forwardTo(nc ssh.NewChannel) {
+	var to forwardRequest
+	if err := ssh.Unmarshal(nc.ExtraData(), &to); err != nil {
+		nc.Reject(ssh.ConnectionFailed, err.Error())
+		return
+	}
+	c, err := net.Dial("tcp", net.JoinHostPort(to.Host, fmt.Sprint(to.Port)))
+	if err != nil {
+		nc.Reject(ssh.ConnectionFailed, err.Error())
+		return
+	}
+	defer c.Close()
+	ch, reqs, err := nc.Accept()
+	if err != nil {
+		return
+	}
+	go ssh.DiscardRequests(reqs)
+	go func() {
+		io.Copy(ch, c)
+		ch.Close()
+	}()
+	io.Copy(c, ch)
 }
