@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -96,32 +97,48 @@ func freePort(t testing.TB) uint16 {
 	return uint16(l.Addr().(*net.TCPAddr).Port)
 }
 
-// startSSHD starts OpenSSH on a free port of every loopback address, with further lines of configuration.
-func startSSHD(t testing.TB, config ...string) *sshd {
+// newSSHD makes the keys of an OpenSSH server on a free port of every loopback address.
+func newSSHD(t testing.TB) *sshd {
 	t.Helper()
-	bin := lookServer(t, "sshd")
 	dir := t.TempDir()
-	port := freePort(t)
 	s := &sshd{
-		target: muster.Target{ID: "host", Host: "127.0.0.1", Port: port}, dir: dir,
-		id: filepath.Join(dir, "id"), known: filepath.Join(dir, "known_hosts"),
+		target: muster.Target{ID: "host", Host: "127.0.0.1", Addr: mustAddr("127.0.0.1"), Port: freePort(t)},
+		dir:    dir, id: filepath.Join(dir, "id"), known: filepath.Join(dir, "known_hosts"),
 	}
-	s.target.Addr = mustAddr("127.0.0.1")
-	host := newKey(t, filepath.Join(dir, "host"), "")
-	s.host = host.PublicKey()
+	s.host = newKey(t, filepath.Join(dir, "host"), "").PublicKey()
 	user := newKey(t, s.id, "")
-	write(t, filepath.Join(dir, "authorized"), ssh.MarshalAuthorizedKey(user.PublicKey()))
-	write(t, s.known, []byte(hostkey.Line(hostkey.Name("127.0.0.1", port), s.host)+"\n"))
-	lines := append(config, // the first value of a keyword wins
-		fmt.Sprintf("Port %d", port), "ListenAddress 0.0.0.0", "HostKey "+filepath.Join(dir, "host"),
-		"AuthorizedKeysFile "+filepath.Join(dir, "authorized"), "UsePAM no", "StrictModes no", "PermitRootLogin yes",
-		"MaxStartups 1000", "PidFile none", "UseDNS no", "PrintLastLog no", "LogLevel VERBOSE",
-	)
-	write(t, filepath.Join(dir, "sshd_config"), []byte(strings.Join(lines, "\n")+"\n"))
+	write(t, filepath.Join(dir, "authorized"), []byte(keyLine(user.PublicKey())))
+	write(t, s.known, []byte(hostkey.Line(hostkey.Name("127.0.0.1", s.target.Port), s.host)+"\n"))
+	return s
+}
+
+func keyLine(key ssh.PublicKey) string { return string(ssh.MarshalAuthorizedKey(key)) }
+
+// configure writes the server's configuration; of a keyword the first value counts.
+func (s *sshd) configure(t testing.TB, lines ...string) {
+	t.Helper()
+	lines = slices.Concat([]string{"MaxStartups 1000"}, lines, []string{ // of MaxStartups the last one counts
+		fmt.Sprintf("Port %d", s.target.Port), "ListenAddress 0.0.0.0", "HostKey "+filepath.Join(s.dir, "host"),
+		"AuthorizedKeysFile "+filepath.Join(s.dir, "authorized"), "UsePAM no", "StrictModes no", "PermitRootLogin yes",
+		"PidFile none", "UseDNS no", "PrintLastLog no", "LogLevel VERBOSE",
+	})
+	write(t, filepath.Join(s.dir, "sshd_config"), []byte(strings.Join(lines, "\n")+"\n"))
 	if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
 		t.Skipf("privilege separation: %v", err)
 	}
-	s.pid = startServer(t, port, bin, "-D", "-f", filepath.Join(dir, "sshd_config"), "-E", filepath.Join(dir, "log"))
+}
+
+func (s *sshd) args() []string {
+	return []string{"-D", "-f", filepath.Join(s.dir, "sshd_config"), "-E", filepath.Join(s.dir, "log")}
+}
+
+// startSSHD starts OpenSSH with further lines of configuration.
+func startSSHD(t testing.TB, config ...string) *sshd {
+	t.Helper()
+	bin := lookServer(t, "sshd")
+	s := newSSHD(t)
+	s.configure(t, config...)
+	s.pid = startServer(t, s.target.Port, bin, s.args()...)
 	return s
 }
 
