@@ -23,7 +23,7 @@ func (p *asyncProber) Probe(ctx context.Context, t muster.Target) muster.Result 
 	r.Started = j.started
 	r.Timings.Total = time.Since(j.started)
 	r.Sent = r.Sent || j.id != ""
-	if r.Outcome != muster.Invalid && r.Outcome != muster.Denied {
+	if j.id != "" {
 		r.Fields = append(j.fields(), muster.Field{Name: historyField, Value: j.history.text()})
 	}
 	if p.env.DiscardBody {
@@ -298,9 +298,5 @@ func (j *remoteJob) holds(ok bool, err error) bool {
 
 // fields are what is known of the job; progress is nil without a rule.
 func (j *remoteJob) fields() []muster.Field {
-	var id any
-	if j.id != "" {
-		id = j.id
-	}
-	return []muster.Field{{Name: jobField, Value: id}, {Name: pollsField, Value: float64(j.polls)}, {Name: progressField, Value: j.progress}}
+	return []muster.Field{{Name: jobField, Value: j.id}, {Name: pollsField, Value: float64(j.polls)}, {Name: progressField, Value: j.progress}}
 }
