@@ -92,7 +92,7 @@ func (p *grpcProber) build(t *muster.Target, redact bool) (*call, *defect) {
 			return nil, d
 		}
 		c.metadata = append(c.metadata, Pair{m.name, value})
-		size += len(m.name) + len(value)
+		size += len(m.name) + len(value) + 8 // their lengths among it
 	}
 	if size > maxCall {
 		return nil, &defect{"call too large", muster.Errorf(muster.KindInvalid, "service, authority and metadata have %d bytes: want at most %d", size, maxCall)}
