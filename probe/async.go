@@ -40,7 +40,7 @@ const (
 // thinned out evenly.
 type Async struct {
 	// Submit starts the job; "" as its method is POST. Its address, header, login and TLS are those of the polls, too.
-	Submit HTTP `json:"submit"`
+	Submit HTTP `json:"submit,omitzero"`
 	// JobID is the rule of package extract that takes the job's id from the answer: "json:$.id",
 	// "header:Location", "re:/status/([^\"]+)".
 	JobID string `json:"job_id"`
