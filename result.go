@@ -71,6 +71,28 @@ type HeaderField struct {
 	Name, Value string
 }
 
+// AddressText returns Address as reports write it: without a port where the protocol has none, "" for the zero value.
+func (r *Result) AddressText() string {
+	switch {
+	case !r.Address.IsValid():
+		return ""
+	case r.Address.Port() == 0:
+		return r.Address.Addr().String()
+	}
+	return r.Address.String()
+}
+
+// ParseAddress reads what AddressText returned; "" is the zero value.
+func ParseAddress(s string) (netip.AddrPort, error) {
+	if s == "" {
+		return netip.AddrPort{}, nil
+	}
+	if a, err := netip.ParseAddr(s); err == nil {
+		return netip.AddrPortFrom(a, 0), nil
+	}
+	return netip.ParseAddrPort(s)
+}
+
 // Field returns the value of the named extracted field.
 func (r *Result) Field(name string) (any, bool) {
 	for i := range r.Fields {

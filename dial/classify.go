@@ -91,6 +91,8 @@ const (
 	ReasonDescriptors = "descriptors"
 	// ReasonPorts means that no local port is left for the destination.
 	ReasonPorts = "ports"
+	// ReasonICMP means that this user may not send ICMP.
+	ReasonICMP = "icmp not permitted"
 	// ReasonMemory means that the kernel has no memory left for sockets.
 	ReasonMemory = "memory"
 )

@@ -155,7 +155,7 @@ func icmpForbidden(e *Error) *Error {
 	if err != nil {
 		exe = "muster"
 	}
-	denied := failed(muster.FailLocal, "icmp not permitted", false, e.Err)
+	denied := failed(muster.FailLocal, ReasonICMP, false, e.Err)
 	denied.Detail = "this user may not send ICMP: either 'sudo setcap cap_net_raw+ep " + exe +
 		"', or 'sudo sysctl net.ipv4.ping_group_range=\"0 2147483647\"'"
 	return denied

@@ -69,8 +69,8 @@ func (v *environment) fill(e *evidence, used map[string]bool) {
 		Target: r.Target, Port: int(r.Address.Port()),
 	}
 	v.fillTarget(e.target)
-	if used["address"] && r.Address.IsValid() {
-		v.Address = r.Address.String()
+	if used["address"] {
+		v.Address = r.AddressText()
 	}
 	if used["body"] {
 		v.Body = string(r.Body)

@@ -2,11 +2,13 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"os"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/musterhq/muster"
+	"github.com/musterhq/muster/dial"
 )
 
 var _ muster.BatchProber = (*pingProber)(nil)
@@ -28,6 +30,23 @@ func (p *pingProber) Probe(ctx context.Context, t muster.Target) muster.Result {
 		fail(&f.r, err)
 	}
 	return f.r
+}
+
+// permitted finds out before the first of many targets that none can be pinged. What else may be wrong with
+// sockets is for each target to meet.
+func (p *pingProber) permitted() error {
+	d, family := p.env.Dialer, 4
+	if d.Source.Is6() {
+		family = 6
+	}
+	fd, _, err := d.OpenICMP(family)
+	if err == nil {
+		d.Close(fd)
+	}
+	if e, ok := errors.AsType[*dial.Error](err); ok && e.Reason == dial.ReasonICMP {
+		return muster.Errorf(muster.KindInvalid, "ping: %w", e)
+	}
+	return nil
 }
 
 // oneTarget feeds a single target.

@@ -17,7 +17,7 @@ type pingProber struct {
 	filler []byte // of the payload, behind what recognises a reply
 }
 
-// Prober compiles the spec.
+// Prober compiles the spec. Where this process may not send ICMP at all the error says what would permit it.
 func (s Ping) Prober(env Env) (muster.Prober, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
@@ -30,7 +30,7 @@ func (s Ping) Prober(env Env) (muster.Prober, error) {
 	for i := range p.filler {
 		p.filler[i] = byte(minPingSize + i)
 	}
-	return p, nil
+	return p, p.permitted()
 }
 
 var (

@@ -163,12 +163,7 @@ func numberColumn(name string) func(*muster.Result) string {
 func addressOrTime(name string) func(*muster.Result) string {
 	switch name {
 	case "address":
-		return func(r *muster.Result) string {
-			if !r.Address.IsValid() {
-				return ""
-			}
-			return r.Address.String()
-		}
+		return (*muster.Result).AddressText
 	case "started":
 		return func(r *muster.Result) string {
 			if r.Started.IsZero() {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"net/netip"
 	"time"
 
 	"github.com/musterhq/muster"
@@ -61,10 +60,8 @@ func (l *line) result() (r muster.Result, err error) {
 	if l.Outcome == 0 || l.Index < 0 {
 		return r, fmt.Errorf("index %d, outcome %q: want an index and an outcome", l.Index, l.Outcome)
 	}
-	if l.Address != "" {
-		if r.Address, err = netip.ParseAddrPort(l.Address); err != nil {
-			return r, err
-		}
+	if r.Address, err = muster.ParseAddress(l.Address); err != nil {
+		return r, err
 	}
 	if l.Body != nil && l.BodyB64 == nil && *l.Body != "" {
 		r.Body = []byte(*l.Body)

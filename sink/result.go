@@ -72,7 +72,9 @@ func appendAddress(dst []byte, a netip.AddrPort) []byte {
 	case !a.IsValid():
 		return append(dst, `""`...)
 	case a.Addr().Zone() != "": // any text
-		return appendString(dst, a.String())
+		return appendString(dst, (&muster.Result{Address: a}).AddressText())
+	case a.Port() == 0:
+		return append(a.Addr().AppendTo(append(dst, '"')), '"')
 	}
 	return append(a.AppendTo(append(dst, '"')), '"')
 }

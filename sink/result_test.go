@@ -86,7 +86,7 @@ func drawn(t *rapid.T) muster.Result {
 	if rapid.Bool().Draw(t, "started") {
 		r.Started = time.UnixMilli(rapid.Int64Range(0, 4e12).Draw(t, "at")).UTC()
 	}
-	r.Address = rapid.SampledFrom([]netip.AddrPort{{}, netip.MustParseAddrPort("10.0.0.1:80"), netip.MustParseAddrPort(`[fe80::1%e"\n]:1`)}).Draw(t, "address")
+	r.Address = rapid.SampledFrom([]netip.AddrPort{{}, netip.MustParseAddrPort("10.0.0.1:80"), netip.MustParseAddrPort(`[fe80::1%e"\n]:1`), netip.MustParseAddrPort("10.0.0.1:0"), netip.MustParseAddrPort(`[fe80::1%e"\n]:0`)}).Draw(t, "address")
 	for _, name := range rapid.SliceOfNDistinct(text, 0, 4, rapid.ID).Draw(t, "fields") {
 		v := rapid.OneOf(rapid.Just[any](nil), rapid.Just[any](true), rapid.Float64().AsAny(), text.AsAny()).Draw(t, "value")
 		r.Fields = append(r.Fields, muster.Field{Name: name, Value: v})

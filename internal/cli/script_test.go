@@ -37,6 +37,12 @@ func TestScripts(t *testing.T) {
 			e.Values[serverKey{}] = new(*sim.Server)
 			return nil
 		},
+		Condition: func(name string) (bool, error) {
+			if name == "root" {
+				return os.Getuid() == 0, nil
+			}
+			return false, fmt.Errorf("condition %q: want root", name)
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"fleet": fleet, "served": served, "exits": exits, "jq": query, "expand": expand, "jobs": jobs, "sockets": sockets,
 		},

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"net/netip"
 	"os"
 	"time"
 
@@ -61,7 +60,7 @@ func (l *spillLine) result() muster.Result {
 	}
 	r.Started, r.Truncated = l.Started, l.Cut
 	// An address that does not parse was none.
-	r.Address, _ = netip.ParseAddrPort(l.Address)
+	r.Address, _ = muster.ParseAddress(l.Address)
 	return r
 }
 
