@@ -72,7 +72,7 @@ func resetAfter(text string) func(*net.TCPConn) {
 
 func TestTCPDialogues(t *testing.T) {
 	t.Parallel()
-	idle := muster.Duration(80 * time.Millisecond)
+	idle := muster.Duration(400 * time.Millisecond)
 	send := func(s string) Step { return Step{Send: s} }
 	expect := func(s string) Step { return Step{Expect: s} }
 	for _, c := range []struct {
@@ -120,13 +120,13 @@ func TestTCPDialogues(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			target := serve(t, c.handle)
-			p := compileTCPSpec(t, c.spec, Env{Timeout: 500 * time.Millisecond})
+			p := compileTCPSpec(t, c.spec, Env{Timeout: 1500 * time.Millisecond})
 			r := p.Probe(t.Context(), target)
 			got := fmt.Sprintf("%v,%v,%s,%s", r.Outcome, r.Failure, r.Reason, r.Status)
 			if got != c.want || string(r.Body) != c.body {
 				t.Errorf("%s %q (%s)\nwant %s %q", got, r.Body, r.Detail, c.want, c.body)
 			}
-			if !r.Address.IsValid() || r.Timings.Total <= 0 || r.Timings.Connect <= 0 || r.Timings.Total > 3*time.Second {
+			if !r.Address.IsValid() || r.Timings.Total <= 0 || r.Timings.Connect <= 0 || r.Timings.Total > 6*time.Second {
 				t.Errorf("address %v, timings %+v", r.Address, r.Timings)
 			}
 			if wantSent := !c.spec.Safe() && (r.Outcome == muster.OK || c.name == "no reply"); r.Sent != wantSent && r.Failure != muster.FailReset {

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -226,6 +227,27 @@ func TestHandshakeUpgrades(t *testing.T) {
 	r := compileHandshakeSpec(t, Handshake{StartTLS: "ftp"}, Env{}).Probe(t.Context(), refuses)
 	if r.Outcome != muster.Unexpected || r.Reason != "expect ^234" {
 		t.Errorf("a refusal ends %v %q", r.Outcome, r.Reason)
+	}
+}
+
+func TestHandshakeCancel(t *testing.T) {
+	t.Parallel()
+	arrived := make(chan bool, 1)
+	target := serve(t, func(c *net.TCPConn) {
+		arrived <- true
+		hang(c)
+	})
+	for _, proto := range []string{"", "smtp"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			<-arrived
+			cancel()
+		}()
+		began := time.Now()
+		r := compileHandshakeSpec(t, Handshake{StartTLS: proto}, Env{Timeout: time.Minute}).Probe(ctx, target)
+		if r.Outcome != muster.Canceled || time.Since(began) > 5*time.Second {
+			t.Errorf("starttls %q: %v %s after %v", proto, r.Outcome, r.Detail, time.Since(began))
+		}
 	}
 }
 

@@ -80,7 +80,7 @@ func echoWS(ctx context.Context, c *websocket.Conn, req *http.Request) {
 
 func TestWebSocket(t *testing.T) {
 	t.Parallel()
-	idle := muster.Duration(80 * time.Millisecond)
+	idle := muster.Duration(300 * time.Millisecond)
 	target := serveWS(t, nil, echoWS)
 	for _, c := range []struct {
 		name   string
@@ -106,7 +106,7 @@ func TestWebSocket(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			r := compileWSSpec(t, c.spec, Env{Timeout: 700 * time.Millisecond}).Probe(t.Context(), target)
+			r := compileWSSpec(t, c.spec, Env{Timeout: 1500 * time.Millisecond}).Probe(t.Context(), target)
 			body := strings.ReplaceAll(string(r.Body), target.ID, "HOST")
 			if got := fmt.Sprintf("%v,%v,%s,%s", r.Outcome, r.Failure, r.Reason, r.Status); got != c.want || body != c.body {
 				t.Errorf("%s %q (%s)\nwant %s %q", got, body, r.Detail, c.want, c.body)
