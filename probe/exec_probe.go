@@ -145,7 +145,8 @@ func failStart(r *muster.Result, err error) {
 	fail(r, f)
 }
 
-// start runs the command in a process group of its own.
+// start runs the command in a process group of its own, which is also a session: without a terminal a question for a
+// password fails, where it would stop the command for ever.
 func (p *execProber) start(c *command) (*child, error) {
 	pipes, err := openPipes(len(c.stdin) > 0)
 	if err != nil {
@@ -153,7 +154,7 @@ func (p *execProber) start(c *command) (*child, error) {
 	}
 	cmd := &exec.Cmd{
 		Path: c.path, Args: c.args, Env: append(p.base[:len(p.base):len(p.base)], c.env...), Dir: c.dir,
-		Stdout: pipes.theirs[1], Stderr: pipes.theirs[2], SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
+		Stdout: pipes.theirs[1], Stderr: pipes.theirs[2], SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 	}
 	if pipes.theirs[0] != nil {
 		cmd.Stdin = pipes.theirs[0]

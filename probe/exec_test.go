@@ -53,6 +53,7 @@ func TestExec(t *testing.T) {
 		"standard input":        {Exec{Command: []string{"cat"}, Stdin: "hello {{.host}}"}, execTarget(), "hello web1"},
 		"standard input, file":  {Exec{Command: []string{"cat"}, StdinFile: filepath.Join(dir, "in")}, execTarget(), "{{raw}}"},
 		"unread standard input": {Exec{Command: []string{"echo", "ok"}, Stdin: strings.Repeat("x", 1<<20)}, execTarget(), "ok\n"},
+		"no terminal":           {shellScript(`(: </dev/tty) 2>/dev/null || echo none`), execTarget(), "none\n"},
 		"program by template":   {Exec{Command: []string{"{{.vars.cmd}}", "1"}}, muster.Target{Host: "h", Vars: map[string]string{"cmd": "echo"}}, "1\n"},
 	} {
 		t.Run(name, func(t *testing.T) {

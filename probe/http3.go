@@ -111,6 +111,9 @@ func (h *hop) writing() {
 func (t *quicTransport) dial(req *http.Request) (*quic.Conn, error) {
 	ctx := req.Context()
 	h := hopOf(ctx)
+	if req.URL.Scheme != "https" {
+		return nil, &fault{muster.FailProtocol, "redirect to http", "a redirect leads to http, over which HTTP/3 is not spoken", false}
+	}
 	port := uint64(443)
 	if text := req.URL.Port(); text != "" {
 		var err error

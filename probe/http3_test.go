@@ -36,6 +36,7 @@ func serveHTTP3(t *testing.T, address string, cert tls.Certificate) muster.Targe
 		fmt.Fprintf(w, "%s %s %s %s", r.Proto, r.Method, r.Host, body)
 	})
 	mux.Handle("/moved", http.RedirectHandler("/echo", http.StatusFound))
+	mux.Handle("/down", http.RedirectHandler("http://127.0.0.1:1/", http.StatusFound))
 	mux.HandleFunc("/large", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, strings.Repeat("x", 100_000)) })
 	mux.HandleFunc("/hang", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	mux.HandleFunc("/half", func(w http.ResponseWriter, r *http.Request) {
@@ -80,6 +81,7 @@ func TestHTTP3(t *testing.T) {
 		"status":          {HTTP{URL: "/none"}, target, muster.Unexpected, 0, "status 404", "404 page not found\n"},
 		"redirect":        {HTTP{URL: "/moved"}, target, muster.OK, 0, "", "<a href=\"/echo\">Found</a>.\n\n"},
 		"followed":        {HTTP{URL: "/moved", Follow: 3}, target, muster.OK, 0, "", "HTTP/3.0 GET " + target.ID + " "},
+		"followed down":   {HTTP{URL: "/down", Follow: 3}, target, muster.Failed, muster.FailProtocol, "redirect to http", ""},
 		"too large":       {HTTP{URL: "/large", BodyLimit: 1000}, target, muster.Failed, muster.FailTooLarge, "body too large", ""},
 		"cut":             {HTTP{URL: "/large", BodyLimit: 3, Truncate: true}, target, muster.OK, 0, "", "xxx"},
 		"other authority": {HTTP{URL: "/echo", TLS: TLS{CA: other.ca()}}, target, muster.Failed, muster.FailTLS, "certificate signed by unknown authority", ""},
