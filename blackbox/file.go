@@ -62,6 +62,7 @@ func (f *File) Compile(name string, getenv func(string) string) (action.File, er
 	}
 	c := &compiler{file: f, name: name, module: m, getenv: getenv}
 	c.plan.Timeout, c.plan.ConnectTimeout = m.Timeout, m.Timeout
+	c.plan.Repeat = muster.RepeatSafe // a module is made to be run again and again
 	spec, err := c.compile()
 	if err != nil {
 		return action.File{}, err

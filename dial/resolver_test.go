@@ -34,6 +34,7 @@ func TestResolveRealServer(t *testing.T) {
 	for _, tt := range []struct {
 		host    string
 		family  int
+		prefer  int
 		want    string
 		outcome muster.Outcome
 		failure muster.Failure
@@ -43,6 +44,11 @@ func TestResolveRealServer(t *testing.T) {
 		{host: "ONE.Test.", want: "10.0.0.1:80"},
 		{host: "many.test", want: "10.0.0.3:80"},
 		{host: "many.test", family: 6, want: "[2001:db8::5]:80"},
+		{host: "many.test", prefer: 6, want: "[2001:db8::5]:80"},
+		{host: "many.test", prefer: 4, want: "10.0.0.3:80"},
+		{host: "many.test", prefer: 6, family: 4, want: "10.0.0.3:80"},
+		{host: "one.test", prefer: 6, want: "10.0.0.1:80"},
+		{host: "none.test", prefer: 6, outcome: muster.Failed, failure: muster.FailDNS, reason: "no such host"},
 		{host: "six.test", want: "[2001:db8::2]:80"},
 		{host: "under_score.test", want: "10.0.0.4:80"},
 		{host: "Bücher.test", want: "10.0.0.5:80"},
@@ -63,7 +69,7 @@ func TestResolveRealServer(t *testing.T) {
 		{host: strings.Repeat("a", 64) + ".test", outcome: muster.Invalid, reason: "invalid host"},
 		{host: "\xff\xfe.test", outcome: muster.Invalid, reason: "invalid host"},
 	} {
-		d := dial.Dialer{Resolver: &dial.Resolver{Server: server}, Family: tt.family}
+		d := dial.Dialer{Resolver: &dial.Resolver{Server: server}, Family: tt.family, Prefer: tt.prefer}
 		got, err := d.Resolve(t.Context(), tt.host, netip.Addr{}, 80)
 		if tt.want != "" {
 			if err != nil || got.String() != tt.want {

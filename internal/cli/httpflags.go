@@ -21,7 +21,7 @@ import (
 type httpFlags struct {
 	method, data, user, bearer, agent, proxy string
 	headers, form, cookies, keep             []string
-	compressed, truncate, insecure           bool
+	compressed, truncate, insecure, details  bool
 	location, http2, http2Only, http3        bool
 	maxRedirs                                int
 	proxyUser, scheme, port                  string
@@ -57,6 +57,7 @@ func (f *httpFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.serverName, "server-name", "", "name for SNI and verification (default: the target's)")
 	fs.StringVar(&f.bodyLimit, "body-limit", "1MiB", "a larger answer is too_large, or cut with --truncate")
 	fs.BoolVar(&f.truncate, "truncate", false, "cut larger answers and mark them")
+	fs.BoolVar(&f.details, "details", false, "put http.version, http.tls and http.redirects into the result's fields")
 	fs.StringArrayVar(&f.keep, "keep-header", nil, "keep this response header in the result (`NAME`, * for all)")
 	fs.DurationVar(&f.headerTimeout, "header-timeout", 0, "bound of the wait for the answer's header (0: only --timeout)")
 	fs.DurationVar(&f.bodyTimeout, "body-timeout", 0, "bound of reading the body (0: only --timeout)")
@@ -71,7 +72,7 @@ func (p *Program) httpSpec(f *httpFlags, method, action string) (*probe.HTTP, er
 	h := &probe.HTTP{
 		Method: method, URL: action, Scheme: f.scheme, Port: f.port, Bearer: f.bearer, UserAgent: f.agent, Proxy: f.proxy,
 		Follow: f.follow(), Compressed: f.compressed, HTTP2: f.version(), HTTP3: f.http3, BodyLimit: limit, Truncate: f.truncate,
-		KeepHeaders: f.keep, HeaderTimeout: muster.Duration(f.headerTimeout), BodyTimeout: muster.Duration(f.bodyTimeout),
+		KeepHeaders: f.keep, Details: f.details, HeaderTimeout: muster.Duration(f.headerTimeout), BodyTimeout: muster.Duration(f.bodyTimeout),
 		TLS: probe.TLS{CA: f.cacert, Cert: f.cert, Key: f.key, ServerName: f.serverName, Insecure: f.insecure},
 	}
 	if h.Method != "" && f.method != "" && !strings.EqualFold(h.Method, f.method) {
