@@ -71,6 +71,9 @@ type Env struct {
 	DiscardBody bool
 	// Secret resolves references such as "env:NAME"; nil refuses specs with secrets.
 	Secret func(ref string) (muster.Secret, error)
+	// AcceptedHosts is the path of the file with the SSH host keys that were trusted on first use, unless the spec
+	// names one; "" keeps none.
+	AcceptedHosts string
 	// ReuseHint says that many requests go to few servers, so that connections
 	// are worth keeping. The prober then is an [io.Closer] whose Close ends the idle ones.
 	ReuseHint bool

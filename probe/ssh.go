@@ -48,7 +48,8 @@ type SSHLogin struct {
 	HostKey hostkey.Mode `json:"host_key,omitempty"`
 	// KnownHosts are paths of known_hosts files in place of the configuration's and the usual ones.
 	KnownHosts []string `json:"known_hosts,omitempty"`
-	// AcceptedHosts is the path of the file in which host keys trusted on first use are kept; "" keeps none.
+	// AcceptedHosts is the path of the file in which host keys trusted on first use are kept; "" is
+	// the one that whoever runs this has for all.
 	AcceptedHosts string `json:"accepted_hosts,omitempty"`
 	// HandshakeTimeout bounds key exchange and login together; 0 is [DefaultHandshakeTimeout].
 	HandshakeTimeout muster.Duration `json:"handshake_timeout,omitempty"`

@@ -60,8 +60,8 @@ func (c *compiler) sshLogin(l SSHLogin, env Env) *sshLogin {
 	c.add(err)
 	s.certs, err = readCertificates(s.expandAll(l.Certificates, s.tokens))
 	c.add(err)
-	if l.AcceptedHosts != "" {
-		s.accepted, err = hostkey.OpenAccepted(s.tokens.Expand(l.AcceptedHosts))
+	if path := cmp.Or(l.AcceptedHosts, env.AcceptedHosts); path != "" {
+		s.accepted, err = hostkey.OpenAccepted(s.tokens.Expand(path))
 		c.add(err)
 	}
 	for _, path := range s.expandAll(l.Identity, s.tokens) {

@@ -60,7 +60,7 @@ func compileSSH(s SSH, env Env) (*sshProber, error) {
 		p.script = newSSHScript(c.readFile("script", s.Script, maxScript))
 	}
 	if !s.Raw {
-		p.command = c.parse("command", p.raw)
+		p.command = c.parseCommand(p.raw)
 	}
 	p.sudo, p.sudoPW = s.Sudo.User, c.secret("sudo password", s.Sudo.Password)
 	if p.sudo == "" && s.Sudo.Password != "" {
@@ -77,6 +77,16 @@ func compileSSH(s SSH, env Env) (*sshProber, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// parseCommand parses a command as a template. Those of other programs look alike.
+func (c *compiler) parseCommand(text string) *vars.Template {
+	t, err := c.parser.Parse("command", text)
+	if err != nil {
+		err = fmt.Errorf("%w (raw sends {{ as it is)", err)
+	}
+	c.add(err)
+	return t
 }
 
 // readFile reads a file that goes to every target.
@@ -118,7 +128,7 @@ func (p *sshProber) build(t *muster.Target) (*sshCommand, *defect) {
 	var err error
 	if cmd.line = p.raw; p.command != nil {
 		if cmd.line, err = p.command.Expand(t); err != nil {
-			return nil, expansionDefect(err)
+			return nil, expansionDefect(fmt.Errorf("%w (raw sends {{ as it is)", err))
 		}
 	}
 	cmd.sudo = p.sudoRun()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os/user"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -166,7 +167,7 @@ func (p *Program) run(ctx context.Context, r *request, base string, action muste
 // runList runs a spec over its frozen list.
 func (p *Program) runList(ctx context.Context, r *request, spec muster.JobSpec, list *inventory.Frozen, dialer *dial.Dialer) error {
 	work, err := execute.Compile(spec, execute.Surroundings{
-		Secret: p.secret, Dialer: dialer, FewHosts: list.FewHosts(),
+		Secret: p.secret, Dialer: dialer, FewHosts: list.FewHosts(), AcceptedHosts: filepath.Join(p.stateDir(), "known_hosts"),
 		DiscardBodies: r.save.noSave && !r.output.wantsBodies(),
 	})
 	if err != nil {

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -45,7 +44,7 @@ func (p *Program) sshLogin(f *sshLoginFlags) (probe.SSHLogin, error) {
 	l := probe.SSHLogin{
 		User: f.user, Port: f.port, Identity: f.identities, Certificates: f.certificates, Agent: f.agent,
 		Jump: f.jump, Config: f.config, HostKey: hostkey.Mode(f.hostKey), KnownHosts: f.knownHosts,
-		AcceptedHosts: filepath.Join(p.stateDir(), "known_hosts"), JumpPassword: f.jumpPass,
+		JumpPassword: f.jumpPass,
 	}
 	if f.handshake != probe.DefaultHandshakeTimeout {
 		l.HandshakeTimeout = muster.Duration(f.handshake)

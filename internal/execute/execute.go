@@ -25,6 +25,8 @@ type Surroundings struct {
 	Dialer *dial.Dialer
 	// FewHosts says that many targets share few servers, so that connections are kept.
 	FewHosts bool
+	// AcceptedHosts is the path of the file with the SSH host keys that were trusted on first use; "" keeps none.
+	AcceptedHosts string
 	// DiscardBodies says that nobody but the judge looks at bodies.
 	DiscardBodies bool
 }
@@ -68,7 +70,7 @@ func Compile(spec muster.JobSpec, s Surroundings) (*Work, error) {
 	w.prober, err = ps.Prober(probe.Env{
 		Dialer: w.dialer, Timeout: w.plan.TimeoutOr(), ConnectTimeout: w.plan.ConnectTimeoutOr(),
 		Repeat: w.plan.Repeat, KeepHeaders: judge.Headers(), Secret: s.Secret,
-		ReuseHint: s.FewHosts, DiscardBody: s.DiscardBodies && !judge.NeedsBody(),
+		AcceptedHosts: s.AcceptedHosts, ReuseHint: s.FewHosts, DiscardBody: s.DiscardBodies && !judge.NeedsBody(),
 	})
 	return w, err
 }
