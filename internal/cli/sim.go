@@ -34,7 +34,22 @@ Behaviours are written with a weight, and add up with +:
 
   ok  status:503  slow:50ms  slow:10ms-2s  slow:exp(100ms)  chunked  once  redirect:URL
   reset  hang  hang-body  drip  garbage  oversized:16M  endless  close-early
-  close-before  conflict  flaky:0.3  warmup:2  version:2.5.0  slow:50ms+status:503`,
+  close-before  conflict  flaky:0.3  warmup:2  version:2.5.0  slow:50ms+status:503
+
+Where one shows may be said with reset, hang and close-before: hang:accept, hang:handshake
+(TLS, SSH), hang:login (SSH); with reset also reset:body.
+
+  TCP   a banner "220 ADDR muster-sim ready", then "OK ADDR LINE" to each line
+  UDP   "ADDR PAYLOAD"; reset is ICMP port unreachable, conflict an answer from
+        another address, flaky loses datagrams
+  SSH   any user with a key or the password sim; true, false, exit N, echo, cat, env,
+        hostname, sleep D, yes, stderr TEXT, kill SIGNAL, all else prints "ADDR: COMMAND";
+        SFTP in memory; status:3 is an exit code, status:401 a refused login, conflict
+        another host key
+  DNS   records for every name but those below nxdomain and empty; status:5 is an
+        rcode, chunked TC, conflict:id and conflict:question a wrong id or question
+  gRPC  grpc.health.v1; status:2 is NOT_SERVING, status:14 UNAVAILABLE, conflict an
+        answer in HTTP/1.1`,
 		Example: `  muster sim --listen :8080
   muster sim --listen :8080 --mix 'ok*94,slow:200ms-2s*3,status:503*2,hang*1'
   muster sim --listen :8080 --rule '127.1.3.0/24=hang' --rule 'path=/slow=slow:1s'
