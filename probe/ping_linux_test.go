@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/musterhq/muster"
 	"github.com/musterhq/muster/dial"
 )
@@ -105,5 +107,54 @@ func TestPingDenied(t *testing.T) {
 	rs := pingAll(t.Context(), t, p, named("127.1.0.1", "169.254.169.254", "127.2.0.1"), 10)
 	if rs[0].Outcome != muster.Denied || rs[1].Outcome != muster.Denied || rs[2].Outcome != muster.OK || rs[0].Sent {
 		t.Errorf("%+v", rs)
+	}
+}
+
+// narrow is ping over sockets that have room for a few replies only.
+type narrow struct{ *pingProber }
+
+func (n narrow) wire() packetWire { return narrowWire{n.pingProber.wire()} }
+
+type narrowWire struct{ packetWire }
+
+func (w narrowWire) open(family int) (int, error) {
+	fd, err := w.packetWire.open(family)
+	if err == nil {
+		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, 1)
+	}
+	return fd, err
+}
+
+// A reply that found no room in our own socket is asked for again: the target was not silent.
+func TestPingOfASocketThatIsFull(t *testing.T) {
+	t.Parallel()
+	p := compilePing(t, Ping{Tries: 1, Wait: muster.Duration(20 * time.Millisecond)}, Env{})
+	f := &feed{targets: pingTargets(64), window: 12}
+	if err := probePackets(t.Context(), narrow{p}, f); err != nil {
+		t.Fatal(err)
+	}
+	again := 0
+	for _, r := range f.results {
+		if r.Outcome != muster.OK {
+			t.Errorf("%s: %s", r.Address, r.Detail)
+		}
+		if sent, _ := r.Field("sent"); sent != 1.0 {
+			again++
+		}
+	}
+	if again == 0 {
+		t.Error("no reply found the socket full: the test shows nothing")
+	}
+}
+
+func TestFullPingSweep(t *testing.T) {
+	if os.Getenv("MUSTER_FULL") == "" {
+		t.Skip("set MUSTER_FULL=1, or say make test")
+	}
+	p := compilePing(t, Ping{}, Env{})
+	for _, r := range pingAll(t.Context(), t, p, pingTargets(200_000), 20_000) {
+		if r.Outcome != muster.OK {
+			t.Fatalf("%+v", r)
+		}
 	}
 }
