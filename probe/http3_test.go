@@ -102,7 +102,11 @@ func TestHTTP3(t *testing.T) {
 			if c.spec.TLS == (TLS{}) {
 				c.spec.TLS.CA = a.ca()
 			}
-			p := compile(t, c.spec, Env{Timeout: time.Second, ConnectTimeout: 500 * time.Millisecond})
+			env := Env{Timeout: time.Minute, ConnectTimeout: 30 * time.Second}
+			if c.failure == muster.FailTimeout || c.failure == muster.FailConnectTimeout {
+				env = Env{Timeout: 2 * time.Second, ConnectTimeout: time.Second}
+			}
+			p := compile(t, c.spec, env)
 			r := p.Probe(t.Context(), c.target)
 			if r.Outcome != c.outcome || r.Failure != c.failure || r.Reason != c.reason || string(r.Body) != c.body {
 				t.Fatalf("%v %v (%s: %s) %q", r.Outcome, r.Failure, r.Reason, r.Detail, r.Body)
@@ -176,7 +180,7 @@ func TestHTTP3Cancel(t *testing.T) {
 	<-asked
 	began := time.Now()
 	cancel()
-	if r := <-done; r.Outcome != muster.Canceled || time.Since(began) > time.Second {
+	if r := <-done; r.Outcome != muster.Canceled || time.Since(began) > 5*time.Second {
 		t.Errorf("%v %v (%s) after %v", r.Outcome, r.Failure, r.Detail, time.Since(began))
 	}
 	<-gone
