@@ -148,7 +148,7 @@ func TestCopyFolder(t *testing.T) {
 
 func TestCopyPlaces(t *testing.T) {
 	t.Parallel()
-	s := startSSHD(t, sftpServer)
+	s := startSSHD(t, "Subsystem sftp /usr/lib/openssh/sftp-server") // a program of its own
 	source := plant(t, map[string]string{"644 a": "A", "644 b": "B", "644 dir/c": "C"})
 	of := func(names ...string) (paths []string) {
 		for _, n := range names {
@@ -220,36 +220,43 @@ func TestCopyRefused(t *testing.T) {
 	}
 }
 
-// A copy that is cancelled ends at once and leaves nothing.
+// A copy that is cancelled ends at once and leaves nothing, there or here.
 func TestCopyCanceled(t *testing.T) {
 	t.Parallel()
 	s := startSSHD(t, sftpServer)
-	source, dest := t.TempDir(), t.TempDir()
+	source := t.TempDir()
 	write(t, source+"/big", nil)
 	if err := os.Truncate(source+"/big", 200<<20); err != nil {
 		t.Fatal(err)
 	}
-	p := s.copying(t, Copy{Sources: []string{source + "/big"}, Dest: dest + "/big"})
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	var wg sync.WaitGroup
-	var stopped time.Time
-	wg.Go(func() {
-		for ctx.Err() == nil {
-			if files, _ := os.ReadDir(dest); len(files) > 0 {
-				stopped = time.Now()
-				cancel()
-			}
+	for _, fetch := range []bool{false, true} {
+		dest := t.TempDir()
+		c, lands := Copy{Sources: []string{source + "/big"}, Dest: dest + "/big"}, dest
+		if fetch {
+			c.Fetch, c.Dest, lands = true, dest, filepath.Join(dest, s.target.ID, source)
 		}
-	})
-	r := p.Probe(ctx, s.target)
-	took := time.Since(stopped)
-	wg.Wait()
-	if r.Outcome != muster.Canceled || took > time.Second {
-		t.Errorf("%v %q after %v", r.Outcome, r.Detail, took)
-	}
-	if left := grown(t, dest); len(left) != 0 {
-		t.Errorf("left: %d files", len(left))
+		p := s.copying(t, c)
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		var stopped time.Time
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				if files, _ := os.ReadDir(lands); len(files) > 0 {
+					stopped = time.Now()
+					cancel()
+				}
+			}
+		})
+		r := p.Probe(ctx, s.target)
+		took := time.Since(stopped)
+		cancel()
+		wg.Wait()
+		if r.Outcome != muster.Canceled || took > time.Second {
+			t.Errorf("%v %q after %v", r.Outcome, r.Detail, took)
+		}
+		if left, err := os.ReadDir(lands); err != nil || len(left) != 0 {
+			t.Errorf("left: %v, %v", left, err)
+		}
 	}
 }
 

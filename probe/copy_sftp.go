@@ -18,6 +18,8 @@ import (
 const (
 	// copyWindow is how many requests of one file are on their way, of 32 KiB each.
 	copyWindow = 16
+	// copyStreams is how many files are on their way to one target.
+	copyStreams = 4
 	// copyGrace is how long a copy that is told to stop may take to clean up on the target.
 	copyGrace = 400 * time.Millisecond
 	// copyTrouble is what is kept of what the server says beside the protocol.

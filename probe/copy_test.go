@@ -1,12 +1,16 @@
 package probe
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/musterhq/muster"
 	"github.com/musterhq/muster/internal/sim"
@@ -198,4 +202,40 @@ func FuzzLocalPath(f *testing.F) {
 			t.Errorf("%q and %q share the folder %q", id, remote, name)
 		}
 	})
+}
+
+// Many small files go side by side, each once, and are told of in their order.
+func TestCopyManyFiles(t *testing.T) {
+	t.Parallel()
+	s, spec := copyFleet(t, "ok")
+	const n = 200
+	files := map[string]string{}
+	for i := range n {
+		files[fmt.Sprintf("644 %d/%03d", i%7, i)] = fmt.Sprint("content ", i)
+	}
+	spec.Sources, spec.Dest = []string{plant(t, files)}, "/srv"
+	up := compileCopyTest(t, spec, Env{})
+	r := up.Probe(t.Context(), fleetHost("127.5.6.7", s))
+	lines := strings.Split(strings.TrimSpace(string(r.Body)), "\n")
+	paths := make([]string, len(lines))
+	for i, line := range lines {
+		_, paths[i], _ = strings.Cut(line, "  ")
+	}
+	if r.Outcome != muster.OK || len(lines) != n || !slices.IsSorted(paths) {
+		t.Fatalf("%+v: %d lines", r, len(lines))
+	}
+	back := t.TempDir()
+	spec.Fetch, spec.Sources, spec.Dest = true, []string{"/srv"}, back
+	if r := compileCopyTest(t, spec, Env{}).Probe(t.Context(), fleetHost("127.5.6.7", s)); r.Outcome != muster.OK {
+		t.Fatalf("%+v", r)
+	}
+	got := map[string]string{}
+	for name, text := range grown(t, filepath.Join(back, "127.5.6.7", "srv")) {
+		if !strings.HasSuffix(name, "/") {
+			got[name] = text
+		}
+	}
+	if diff := cmp.Diff(files, got); diff != "" {
+		t.Error(diff)
+	}
 }

@@ -9,6 +9,8 @@ import (
 	"os"
 	slash "path" // the paths of SFTP
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/pkg/sftp"
 
@@ -24,7 +26,6 @@ type upload struct {
 	prober *copyProber
 	dest   string
 	into   bool // dest is the folder to put them into
-	done   *copied
 }
 
 // uploader says where the local files go.
@@ -42,29 +43,54 @@ func (u *upload) place(e *localEntry) string {
 
 func (p *copyProber) upload(ctx context.Context, s *sftpSession, dest string, done *copied, r *muster.Result) error {
 	u := p.uploader(dest)
-	u.sftpSession, u.done = s, done
+	u.sftpSession = s
 	r.Sent = true
 	for i := range p.tree.entries {
-		if err := context.Cause(ctx); err != nil {
-			return err
-		}
-		e := &p.tree.entries[i]
-		put := u.file
-		if e.info.IsDir() {
-			put = u.folder
-		}
-		if err := put(ctx, e); err != nil {
-			return err
+		if e := &p.tree.entries[i]; e.info.IsDir() && ctx.Err() == nil {
+			if err := u.folder(e); err != nil {
+				return err
+			}
 		}
 	}
-	if !p.spec.Preserve {
-		return nil
+	if err := u.files(ctx, done); err != nil || !p.spec.Preserve {
+		return err
 	}
 	return u.stampFolders()
 }
 
+// files sends the files, a few at a time so that many small ones do not each wait for every word of the
+// server. The first error ends them all.
+func (u *upload) files(ctx context.Context, done *copied) error {
+	entries := u.prober.tree.entries
+	sent := make([]bool, len(entries))
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var wg sync.WaitGroup
+	var next atomic.Int64
+	for range min(copyStreams, len(entries)) {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(entries) && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
+				if entries[i].info.IsDir() {
+					continue
+				}
+				err := u.file(ctx, &entries[i])
+				if sent[i] = err == nil; !sent[i] {
+					stop(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for i := range entries {
+		if e := &entries[i]; sent[i] {
+			done.add(u.place(e), e.info.Size(), e.sum[:])
+		}
+	}
+	return context.Cause(ctx)
+}
+
 // folder makes a folder that is not there.
-func (u *upload) folder(_ context.Context, e *localEntry) error {
+func (u *upload) folder(e *localEntry) error {
 	at := u.place(e)
 	err := u.Mkdir(at)
 	if err != nil {
@@ -99,7 +125,6 @@ func (u *upload) file(ctx context.Context, e *localEntry) error {
 		u.Remove(temp) // it is there unless the connection is lost
 		return err
 	}
-	u.done.add(at, e.info.Size(), e.sum[:])
 	return nil
 }
 
