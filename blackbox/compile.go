@@ -35,6 +35,8 @@ func (c *compiler) compile() (any, error) {
 		return c.dns()
 	case "grpc":
 		return c.grpc()
+	case "websocket":
+		return c.websocket()
 	case "unix":
 		return nil, c.errorf(".prober", "unix: a socket of one machine is no target; muster does not run these modules")
 	}
@@ -42,7 +44,7 @@ func (c *compiler) compile() (any, error) {
 }
 
 // kinds are the probes of the probers.
-var kinds = map[string]string{"http": "http", "tcp": "tcp", "icmp": "ping", "dns": "dns", "grpc": "grpc"}
+var kinds = map[string]string{"http": "http", "tcp": "tcp", "icmp": "ping", "dns": "dns", "grpc": "grpc", "websocket": "ws"}
 
 func (c *compiler) finish(spec any) (action.File, error) {
 	with, err := marshal(spec)

@@ -22,10 +22,13 @@ const (
 	largestBody = 1 << 30
 )
 
+// noTokens is why oauth2 is refused.
+const noTokens = "muster does not fetch tokens: have one written to a file, and name it in authorization.credentials_file"
+
 func (c *compiler) http() (any, error) {
 	m := &c.module.HTTP
 	if m.OAuth2 != nil {
-		return nil, c.errorf(".http.oauth2", "muster does not fetch tokens: have one written to a file, and name it in authorization.credentials_file")
+		return nil, c.errorf(".http.oauth2", noTokens)
 	}
 	h := &probe.HTTP{
 		Method: cmp.Or(m.Method, "GET"), Body: m.Body, BodyFile: absolute(m.BodyFile), BodyRaw: m.Body != "" || m.BodyFile != "",
@@ -41,7 +44,10 @@ func (c *compiler) http() (any, error) {
 		h.HTTP2 = probe.HTTP2Auto
 	}
 	c.httpHeaders(h)
-	c.httpLogin(h)
+	l := c.login(&m.httpClient, "http")
+	if h.User, h.Password = l.user, l.password; l.authorization != "" {
+		h.Header = append(h.Header, probe.Header{Name: "Authorization", Value: l.authorization})
+	}
 	if err := c.httpProxy(h); err != nil {
 		return nil, err
 	}
@@ -116,33 +122,37 @@ func (c *compiler) headerFrom(name string, from headerFrom) (string, bool) {
 	return "", false
 }
 
-func (c *compiler) httpLogin(h *probe.HTTP) {
-	m := &c.module.HTTP
+// login is how a client says who it is: a user with the reference of a password, or a value of Authorization.
+type login struct{ user, password, authorization string }
+
+// login reads the client's settings, which stand below the module at keys.
+func (c *compiler) login(m *httpClient, keys ...string) (l login) {
+	at := func(more ...string) []string { return append(slices.Clone(keys), more...) }
 	switch {
 	case m.BasicAuth != nil:
 		b := m.BasicAuth
-		if h.User = literal(b.Username); b.UsernameFile != "" {
-			h.User = secretTemplate("file:" + absolute(b.UsernameFile))
+		if l.user = literal(b.Username); b.UsernameFile != "" {
+			l.user = secretTemplate("file:" + absolute(b.UsernameFile))
 		}
 		if b.PasswordFile != "" {
-			h.Password = "file:" + absolute(b.PasswordFile)
+			l.password = "file:" + absolute(b.PasswordFile)
 		} else if b.Password != "" {
-			h.Password = c.reference("http", "basic_auth", "password")
+			l.password = c.reference(at("basic_auth", "password")...)
 		}
 	case m.Authorization != nil:
 		a := m.Authorization
-		value := c.hidden("http", "authorization", "credentials")
+		kind := literal(cmp.Or(strings.TrimSpace(a.Type), "Bearer")) + " "
 		if a.CredentialsFile != "" {
-			value = secretTemplate("file:" + absolute(a.CredentialsFile))
-		} else if a.Credentials == "" {
-			return
+			l.authorization = kind + secretTemplate("file:"+absolute(a.CredentialsFile))
+		} else if a.Credentials != "" {
+			l.authorization = kind + c.hidden(at("authorization", "credentials")...)
 		}
-		h.Header = append(h.Header, probe.Header{Name: "Authorization", Value: literal(cmp.Or(strings.TrimSpace(a.Type), "Bearer")) + " " + value})
 	case m.BearerTokenFile != "":
-		h.Bearer = "file:" + absolute(m.BearerTokenFile)
+		l.authorization = "Bearer " + secretTemplate("file:"+absolute(m.BearerTokenFile))
 	case m.BearerToken != "":
-		h.Bearer = c.reference("http", "bearer_token")
+		l.authorization = "Bearer " + c.hidden(at("bearer_token")...)
 	}
+	return l
 }
 
 func (c *compiler) httpProxy(h *probe.HTTP) error {

@@ -46,3 +46,46 @@ func (c *compiler) grpc() (any, error) {
 	}
 	return g, nil
 }
+
+func (c *compiler) websocket() (any, error) {
+	m := &c.module.Websocket
+	if m.HTTP.OAuth2 != nil {
+		return nil, c.errorf(".websocket.http_config.oauth2", noTokens)
+	}
+	c.family(m.family)
+	l := c.login(&m.HTTP, "websocket", "http_config")
+	w := &probe.WebSocket{TLS: c.tls(m.HTTP.TLS), User: l.user, Password: l.password, Count: -1}
+	if l.authorization != "" {
+		w.Header = append(w.Header, probe.Header{Name: "Authorization", Value: l.authorization})
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.Headers)) {
+		for _, value := range c.values(m.Headers[name].headerFrom, "websocket", "headers", name) {
+			w.Header = append(w.Header, probe.Header{Name: name, Value: value})
+		}
+	}
+	for _, q := range m.QueryResponse {
+		q.ExpectBytes, q.StartTLS, q.Labels = "", false, nil // have no place between messages
+		for _, st := range steps(q, "") {
+			st.Next = st.Expect != ""
+			w.Steps = append(w.Steps, st)
+		}
+	}
+	if len(w.Steps) > 0 {
+		w.IdleTimeout, w.BodyLimit = patience, matchedBody
+	}
+	return w, nil
+}
+
+// values are all the values that the file gives for a header.
+func (c *compiler) values(from headerFrom, keys ...string) (values []string) {
+	for _, v := range from.Values {
+		values = append(values, literal(v))
+	}
+	for i := range from.Secrets {
+		values = append(values, c.hidden(append(slices.Clone(keys), "secrets", strconv.Itoa(i))...))
+	}
+	for _, path := range from.Files {
+		values = append(values, secretTemplate("file:"+absolute(path)))
+	}
+	return values
+}

@@ -26,13 +26,13 @@ func (c *compiler) tcp() (any, error) {
 		if q.StartTLS && (m.TLS || slices.ContainsFunc(s.Steps, func(st probe.Step) bool { return st.StartTLS })) {
 			return nil, c.errorf(index(".tcp.query_response", i), "starttls: the connection speaks TLS already")
 		}
-		s.Steps = append(s.Steps, steps(q)...)
+		s.Steps = append(s.Steps, steps(q, `\n`)...)
 	}
 	return s, nil
 }
 
-// steps are what the exporter does for one entry: expect, then send, then the handshake.
-func steps(q queryResponse) (list []probe.Step) {
+// steps are what the exporter does for one entry: expect, then send with an end, then the handshake.
+func steps(q queryResponse, end string) (list []probe.Step) {
 	var re *regexp.Regexp
 	if q.Expect != nil {
 		re = regexp.MustCompile(string(*q.Expect)) // it compiled when the file was read
@@ -55,7 +55,7 @@ func steps(q queryResponse) (list []probe.Step) {
 		if re != nil {
 			text = expanded(re, q.Send)
 		}
-		list = append(list, probe.Step{Send: text + `\n`})
+		list = append(list, probe.Step{Send: text + end})
 	}
 	if q.StartTLS {
 		list = append(list, probe.Step{StartTLS: true})

@@ -186,7 +186,7 @@ type grpcProbe struct {
 
 type websocketProbe struct {
 	family
-	HTTP          httpClient      `json:"http_config"`
-	Headers       map[string]any  `json:"headers"`
-	QueryResponse []queryResponse `json:"query_response"`
+	HTTP          httpClient               `json:"http_config"`
+	Headers       map[string]messageHeader `json:"headers"`
+	QueryResponse []queryResponse          `json:"query_response"`
 }

@@ -63,14 +63,13 @@ func TestCompileMistakes(t *testing.T) {
 modules:
   token: {prober: http, http: {oauth2: {client_id: a, client_secret: b, token_url: http://c/}}}
   socket: {prober: unix, unix: {query_response: [{send: PING}, {expect: PONG}]}}
-  ws: {prober: websocket, websocket: {headers: {X-A: b}, query_response: [{expect: a}]}}
   login: {prober: http, http: {proxy_url: "http://user:topsecret@proxy:1/"}}
 `))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for module, want := range map[string]string{
-		"token": "f:3:41: modules.token.http.oauth2: muster does not fetch tokens", "socket": "modules.socket.prober: ", "ws": "modules.ws.prober: ",
+		"token": "f:3:41: modules.token.http.oauth2: muster does not fetch tokens", "socket": "modules.socket.prober: ",
 		"tokn": `there is no module "tokn", did you mean token?`, "login": "modules.login.http.proxy_url: ",
 	} {
 		_, err := f.Compile(module, noEnvironment)

@@ -7,12 +7,14 @@ import (
 	"io"
 	"log"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/coder/websocket"
 	"github.com/miekg/dns"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
@@ -306,4 +308,46 @@ modules:
 		t.Skip(r.Detail)
 	}
 	verdicts(t, f, exporter(t, path), map[string]string{"here": "127.0.0.1", "there": "127.9.9.9", "nowhere": "240.0.0.1", "no name": "name.invalid"})
+}
+
+// TestWebSocketModules follows the exporter's own source: an expectation is held against the very next message.
+func TestWebSocketModules(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, password, _ := r.BasicAuth()
+		if user != "user" || password != "pass{{word" || r.Header.Get("X-Some-Header") != "my_header" {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		c, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer c.CloseNow()
+		c.Write(r.Context(), websocket.MessageText, []byte("Hello, bob"))
+		for {
+			_, m, err := c.Read(r.Context())
+			if err != nil {
+				return
+			}
+			c.Write(r.Context(), websocket.MessageText, append([]byte("Welcome "), m...))
+		}
+	}))
+	t.Cleanup(s.Close)
+	f, _ := write(t, strings.ReplaceAll(`
+modules:
+  upgrade: {prober: websocket, timeout: 900ms, websocket: {LOGIN}}
+  dialogue: {prober: websocket, timeout: 900ms, websocket: {LOGIN, query_response: [{expect: '^Hello,\s(.+)', send: 'I am ${1}'}, {expect: '^Welcome I am bob$'}]}}
+  next: {prober: websocket, timeout: 900ms, websocket: {LOGIN, query_response: [{send: x}, {expect: '^Welcome'}]}}
+  sends: {prober: websocket, timeout: 900ms, websocket: {LOGIN, query_response: [{expect: Hello}, {send: x}]}}
+  stranger: {prober: websocket, timeout: 900ms}
+`, "LOGIN", "http_config: {basic_auth: {username: user, password: 'pass{{word'}}, headers: {X-Some-Header: my_header}"))
+	for module, want := range map[string]string{
+		"upgrade": "", "dialogue": "", "sends": "", "next": "expect ^Welcome", "stranger": "status 403",
+	} {
+		r := run(t, f, module, s.URL)
+		if (r.Outcome == muster.OK) != (want == "") || r.Reason != want {
+			t.Errorf("%s: %v %q %s, want %q", module, r.Outcome, r.Reason, r.Detail, want)
+		}
+	}
 }

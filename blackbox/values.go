@@ -1,6 +1,8 @@
 package blackbox
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"math"
 	"regexp"
@@ -59,6 +61,20 @@ func (v *tlsVersion) UnmarshalText(b []byte) error {
 	}
 	*v = tlsVersion("1." + digits)
 	return nil
+}
+
+// messageHeader is a [headerFrom], or one value by itself, as the exporter's example writes it.
+type messageHeader struct{ headerFrom }
+
+// UnmarshalJSON reads either.
+func (h *messageHeader) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] != '{' {
+		h.Values = make([]string, 1)
+		return json.Unmarshal(b, &h.Values[0])
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	return d.Decode(&h.headerFrom)
 }
 
 // size is a number of bytes.

@@ -64,7 +64,7 @@ type Step struct {
 	Raw bool `json:"raw,omitempty"`
 	// ExpectBytes must come, wherever; with the escapes of Send.
 	ExpectBytes string `json:"expect_bytes,omitempty"`
-	// Next demands ExpectBytes as the very next that comes.
+	// Next demands it of what comes next: of the next bytes, the next line, the next message.
 	Next bool `json:"next,omitempty"`
 	// Fields are put into the result once Expect is met; their values hold ${1} and ${name} like Send.
 	Fields []Pair `json:"fields,omitempty"`

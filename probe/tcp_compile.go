@@ -114,7 +114,7 @@ func (c *streamCompiler) step(n int, s *Step) tcpStep {
 		text, _ := fixedBytes(s.ExpectBytes) // validated
 		return tcpStep{act: actExpect, bytes: text, next: s.Next, reason: "expect " + brief(strconv.QuoteToASCII(text))}
 	}
-	st := tcpStep{act: actExpect, re: regexp.MustCompile(s.Expect), raw: s.Raw, reason: "expect " + brief(s.Expect)}
+	st := tcpStep{act: actExpect, re: regexp.MustCompile(s.Expect), raw: s.Raw, next: s.Next, reason: "expect " + brief(s.Expect)}
 	for _, f := range s.Fields {
 		st.fields = append(st.fields, tcpField{f.Name, c.sendTemplates(what+": field "+f.Name, f.Value)})
 	}

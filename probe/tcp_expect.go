@@ -8,12 +8,12 @@ import (
 
 // expect reads until the expectation is met.
 func (k *talk) expect(st *tcpStep, fields []pieces) error {
-	k.seen = k.at
+	k.seen, k.missed = k.at, false
 	for {
 		if k.met(st, false) {
 			break
 		}
-		if st.next && k.differs(st.bytes) {
+		if st.next && (k.missed || st.re == nil && k.differs(st.bytes)) {
 			return k.unmet(st, nil)
 		}
 		err := k.read(true)
@@ -78,6 +78,10 @@ func (k *talk) met(st *tcpStep, last bool) bool {
 			return true
 		}
 		k.at, k.seen = next, next
+		if st.next {
+			k.missed = true
+			return false
+		}
 	}
 	return false
 }

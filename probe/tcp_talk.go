@@ -24,13 +24,14 @@ type talk struct {
 	conn net.Conn // raw, or TLS over it
 	end  time.Time
 
-	in    []byte // all that came
-	at    int    // how much of it has been used
-	seen  int    // how much of it an expectation has looked at in vain
-	fresh bool   // something came since the last step that sends
-	ended error  // io.EOF or errIdle: nothing more comes
-	cut   bool
-	spoke time.Time // when the peer got the word
+	in     []byte // all that came
+	at     int    // how much of it has been used
+	seen   int    // how much of it an expectation has looked at in vain
+	missed bool   // the next line did not match
+	fresh  bool   // something came since the last step that sends
+	ended  error  // io.EOF or errIdle: nothing more comes
+	cut    bool
+	spoke  time.Time // when the peer got the word
 	catches
 }
 

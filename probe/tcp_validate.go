@@ -76,7 +76,7 @@ func (st *Step) validate(p *problems, n int, known *groups) {
 	}
 	p.addIf(acts != 1, "step %d: want exactly one of send, hex, expect, expect_bytes and starttls", n)
 	p.addIf(st.Raw && st.Expect == "", "step %d: raw goes with expect", n)
-	p.addIf(st.Next && st.ExpectBytes == "", "step %d: next goes with expect_bytes", n)
+	p.addIf(st.Next && (st.Raw || st.Expect == "" && st.ExpectBytes == ""), "step %d: next goes with expect_bytes, or with expect without raw", n)
 	p.addIf(len(st.Fields) > 0 && st.Expect == "", "step %d: fields go with expect", n)
 	at := "step " + strconv.Itoa(n)
 	_, err := hexBytes(st.Hex)

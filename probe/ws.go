@@ -23,15 +23,18 @@ type WebSocket struct {
 	Port string `json:"port,omitempty"`
 	// Header fields are sent with the upgrade, those of the protocol itself excepted.
 	Header []Header `json:"header,omitempty"`
+	// User is the name of basic authentication, Password the secret reference of its password.
+	User     string `json:"user,omitempty"`
+	Password string `json:"password,omitempty"`
 	// Subprotocols are offered, in this order.
 	Subprotocols []string `json:"subprotocols,omitempty"`
 	// TLS is how wss is spoken.
 	TLS TLS `json:"tls,omitzero"`
 	// Steps are done one after the other: Send sends a text message, Hex a binary one, and Expect and ExpectBytes wait
-	// for a message that matches; others before it are passed over. Raw and StartTLS have no place here.
+	// for a message that matches; others before it are passed over, unless Next says that the next one must. Raw and StartTLS have no place here.
 	Steps []Step `json:"steps,omitempty"`
 	// Count is how many messages to wait for once the steps are done; 0 is 1 when the last step
-	// sends, else none.
+	// sends, else none; -1 is none.
 	Count int `json:"count,omitempty"`
 	// IdleTimeout ends an expectation once a message has come and no other follows; 0 is DefaultIdle, or half of the
 	// attempt's timeout if that is less.
@@ -63,14 +66,14 @@ func (w WebSocket) Validate() error {
 		st.validate(&p, i+1, &known)
 		p.addIf(st.Raw || st.StartTLS, "step %d: raw and starttls have no place between messages", i+1)
 	}
-	p.addIf(w.Count < 0, "count %d: want a number of messages", w.Count)
+	p.addIf(w.Count < -1, "count %d: want a number of messages", w.Count)
 	p.addIf(w.IdleTimeout < 0, "idle_timeout %v: want a positive duration", w.IdleTimeout)
 	return errors.Join(p...)
 }
 
 // upgrade is the request that asks for the connection.
 func (w *WebSocket) upgrade() HTTP {
-	h := HTTP{Method: "GET", URL: httpScheme(w.URL), Scheme: httpScheme(w.Scheme), Port: w.Port, TLS: w.TLS, BodyLimit: w.BodyLimit}
+	h := HTTP{Method: "GET", URL: httpScheme(w.URL), Scheme: httpScheme(w.Scheme), Port: w.Port, TLS: w.TLS, BodyLimit: w.BodyLimit, User: w.User, Password: w.Password}
 	for _, f := range [][2]string{{"Upgrade", "websocket"}, {"Connection", "Upgrade"}, {"Sec-WebSocket-Version", "13"}} {
 		h.Header = append(h.Header, Header{Name: f[0], Value: f[1]})
 	}
@@ -108,7 +111,7 @@ func (w *WebSocket) count() int {
 	if n := len(w.Steps); w.Count == 0 && n > 0 && w.Steps[n-1].sends() {
 		return 1
 	}
-	return w.Count
+	return max(w.Count, 0)
 }
 
 // Prober compiles the spec. Files and secrets that it refers to are read now.

@@ -82,6 +82,9 @@ func (k *wsTalk) expect(ctx context.Context, st *tcpStep, fields []pieces) error
 			k.compose(st, fields)
 			return nil
 		}
+		if st.next {
+			return &unmet{st.reason, fmt.Sprintf("got %q", m[:min(len(m), maxQuote)])}
+		}
 	}
 }
 

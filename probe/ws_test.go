@@ -215,7 +215,7 @@ func TestWebSocketValidate(t *testing.T) {
 		{WebSocket{Subprotocols: []string{"a b"}}, "want a word such as mqtt"},
 		{WebSocket{Steps: []Step{{StartTLS: true}}}, "have no place between messages"},
 		{WebSocket{Steps: []Step{{Expect: "("}}}, "missing closing )"},
-		{WebSocket{Count: -1}, "want a number of messages"},
+		{WebSocket{Count: -2}, "want a number of messages"},
 	} {
 		if err := c.spec.Validate(); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: %v; want %q", c.spec, err, c.want)
