@@ -1,6 +1,7 @@
 package rollup
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -140,12 +141,30 @@ func (b By) Headers() []string {
 
 // Key returns the key of r. t may be nil when the target is not at hand: what is the
 // target's own is then [None]. The key of a body is the hash of the
-// unmasked body and, when the answer is not ok, its reason.
+// unmasked body and, when the answer is not ok, its reason. The standard error of a
+// command that gave up, or printed nothing else, is part of its body.
 func (b By) Key(t *muster.Target, r *muster.Result) string {
 	if b.kind == byBody && r.Outcome.Answered() {
+		r = printed(r)
 		return string(appendBody(nil, r.Body, r))
 	}
 	return string(b.appendKey(nil, t, r))
+}
+
+// printed returns r with what a command wrote to standard error behind its body, where that says why it gave
+// up or is all there is. Otherwise warnings would tear apart who prints the same.
+func printed(r *muster.Result) *muster.Result {
+	if r.Outcome == muster.OK && len(r.Body) > 0 {
+		return r
+	}
+	v, _ := r.Field("stderr")
+	stderr, _ := v.(string)
+	if stderr == "" {
+		return r
+	}
+	both := *r
+	both.Body = append(slices.Clip(r.Body), stderr...)
+	return &both
 }
 
 // appendKey appends the key of r, which is not that of a body.

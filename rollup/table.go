@@ -73,6 +73,7 @@ func (t *Table) find(target *muster.Target, r *muster.Result) *Group {
 		t.buf = t.By.appendKey(t.buf[:0], target, r)
 		return t.group(t.buf, nil)
 	}
+	r = printed(r)
 	body := r.Body
 	if t.Masks != 0 {
 		t.masked = t.Masks.Append(t.masked[:0], target, r)

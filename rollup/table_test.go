@@ -168,3 +168,32 @@ func BenchmarkTableAdd(b *testing.B) {
 		})
 	}
 }
+
+// TestStandardErrorIsPartOfTheBody groups commands by what they say when they give up, and those
+// that end well by what they print.
+func TestStandardErrorIsPartOfTheBody(t *testing.T) {
+	t.Parallel()
+	by, err := ParseBy("body")
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := &Table{By: by}
+	add := func(index int, outcome muster.Outcome, body, stderr string) {
+		r := muster.Result{Index: index, Outcome: outcome, Body: []byte(body), Fields: []muster.Field{{Name: "stderr", Value: stderr}}}
+		table.Add(nil, &r)
+	}
+	add(0, muster.OK, "same\n", "warning 1\n")
+	add(1, muster.OK, "same\n", "warning 2\n")
+	add(2, muster.Unexpected, "", "no such file\n")
+	add(3, muster.Unexpected, "", "permission denied\n")
+	add(4, muster.Unexpected, "half\n", "no such file\n")
+	add(5, muster.OK, "", "only this\n")
+	got := map[string]int{}
+	for _, g := range table.Groups() {
+		got[string(g.Sample)] = g.Count
+	}
+	want := map[string]int{"same\n": 2, "no such file\n": 1, "permission denied\n": 1, "half\nno such file\n": 1, "only this\n": 1}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
