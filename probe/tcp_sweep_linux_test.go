@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"net"
 	"net/netip"
 	"sync"
 	"testing"
@@ -165,4 +166,26 @@ func TestTCPSweepCancel(t *testing.T) {
 		}
 	}
 	last.wake() // a late wake must hit nothing
+}
+
+// TestTCPSweepIPv6 connects to an IPv6 address over a loop and over a goroutine.
+func TestTCPSweepIPv6(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "[::1]:0")
+	if err != nil {
+		t.Skipf("no IPv6 here: %v", err)
+	}
+	t.Cleanup(func() { l.Close() })
+	target := targetAt(l.Addr())
+	p := sweepOf(t, Env{})
+	f := &feed{targets: []muster.Target{target}}
+	p.ProbeBatch(t.Context(), f)
+	for _, r := range append(f.results, p.Probe(t.Context(), target)) {
+		if r.Outcome != muster.OK || r.Address.String() != l.Addr().String() {
+			t.Errorf("%v %s at %v", r.Outcome, r.Detail, r.Address)
+		}
+	}
+	if len(f.results) != 1 {
+		t.Errorf("%d results", len(f.results))
+	}
 }
