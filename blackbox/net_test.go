@@ -183,6 +183,8 @@ modules:
   none_match: {prober: dns, timeout: 900ms, dns: {query_name: a.test, query_type: A, validate_answer_rrs: {fail_if_none_matches_regexp: [never, '127\.0\.0\.2$']}}}
   authority: {prober: dns, timeout: 900ms, dns: {query_name: a.test, query_type: A, validate_authority_rrs: {fail_if_not_matches_regexp: ["NS\tns[0-9].test.$"]}}}
   additional: {prober: dns, timeout: 900ms, dns: {query_name: a.test, query_type: A, validate_additional_rrs: {fail_if_none_matches_regexp: ['10\.0\.0\.9'], fail_if_matches_regexp: ['^ns2']}}}
+  additional_all: {prober: dns, timeout: 900ms, dns: {query_name: a.test, query_type: A, validate_additional_rrs: {fail_if_not_matches_regexp: ["\tIN\tA\t"]}}}
+  answer_all: {prober: dns, timeout: 900ms, dns: {query_name: a.test, query_type: A, validate_answer_rrs: {fail_if_not_matches_regexp: ["\tIN\t"]}, validate_authority_rrs: {fail_if_all_match_regexp: ["\tIN\tNS\t"]}}}
   sections: {prober: dns, timeout: 900ms, dns: {query_name: a.test, query_type: A, validate_answer_rrs: {fail_if_matches_regexp: [ns]}, validate_authority_rrs: {fail_if_matches_regexp: ['^ns|^a']}, validate_additional_rrs: {fail_if_matches_regexp: [test.$]}}}
   from: {prober: dns, timeout: 900ms, dns: {query_name: a.test, query_type: A, source_ip_address: 127.0.0.9}}
 `
