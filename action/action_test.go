@@ -137,6 +137,17 @@ func TestLay(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add([]byte("probe: http\nwith: {url: /, header: [{name: A, value: b}]}\nexpect: status == 200\nplan: {timeout: 3s, max_errors: 5%}"))
+	files, err := filepath.Glob("../docs/actions/*.yml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
 	f.Add([]byte("probe: http\nextract:\n- {name: v, rule: 'json:$.v'}\ndescription: |\n  x\n  y"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if file, err := action.Parse("f", text); err == nil {
