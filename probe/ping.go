@@ -25,8 +25,9 @@ const (
 //
 // A reply to any of them is ok; its fields are rtt, in milliseconds, ttl, and sent, how many requests it took. With Count
 // the fields are sent, received, loss in percent, min, avg, max and stddev in milliseconds, and ttl. The time of
-// a result is the round trip, the mean of several. Without any reply the result is no_reply, or unreachable
-// with the reason that a router gave.
+// a result is the round trip, the mean of several, and before that the lookup of a name. Without any reply the result is
+// no_reply, or unreachable with the reason that a router gave. A timeout that comes before the last request is sent
+// ends the exchange with what has come back.
 type Ping struct {
 	// Count is how many echo requests are sent, whatever comes back; 0 is one that is repeated until a reply comes, as Tries says.
 	Count int `json:"count,omitempty"`

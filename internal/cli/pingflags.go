@@ -26,7 +26,7 @@ func (f *pingFlags) add(fs *pflag.FlagSet) {
 	fs.DurationVar(&f.interval, "interval", 0, fmt.Sprintf("with -c: time from one to the next (default %v)", probe.DefaultPingInterval))
 	fs.DurationVar(&f.wait, "wait", probe.DefaultPingWait, "how long a reply may take")
 	fs.IntVar(&f.tries, "tries", probe.DefaultPingTries, "without -c: send up to `N` times until a reply comes")
-	fs.Float64Var(&f.backoff, "backoff", probe.DefaultPingBackoff, "without -c: each try waits `F` times as long as the one before")
+	fs.Float64Var(&f.backoff, "wait-factor", probe.DefaultPingBackoff, "without -c: each try waits `F` times as long as the one before")
 	fs.IntVar(&f.size, "size", probe.DefaultPingSize, "bytes of payload, 8 to 65507")
 	fs.IntVar(&f.ttl, "ttl", 0, "time to live, 1 to 255 (default the system's)")
 	fs.BoolVar(&f.df, "df", false, "forbid fragmentation")
@@ -43,7 +43,7 @@ Its fields are rtt (milliseconds), ttl and sent, the number of requests that it 
 
 With -c every request is sent once, whatever comes back, and the fields are sent, received,
 loss (percent), min, avg, max, stddev (milliseconds) and ttl. --expect may ask for them. The
-time of a result is the round trip, the mean of several.
+time of a result is the round trip, the mean of several, plus the lookup of a name.
 
 It needs the right to send ICMP: root, 'setcap cap_net_raw+ep' on the program, or a group
 within the sysctl net.ipv4.ping_group_range.
@@ -53,7 +53,7 @@ within the sysctl net.ipv4.ping_group_range.
   muster run ping -w 'web[01-40]' --tries 2 --wait 200ms
   muster run ping -g all -c 10 --interval 200ms --expect 'loss == 0 && avg < 5'
   muster run ping -w 192.0.2.0/24 --size 1472 --df
-  muster run ping -w '[2001:db8::1]' -c 5 --extract loss=expr:loss`,
+  muster run ping -w @last:no_reply --tries 10 --wait 2s`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.runPing(cmd.Context(), r, f, cmd.Flags())
@@ -84,12 +84,15 @@ func (f *pingFlags) spec(given *pflag.FlagSet) (*probe.Ping, error) {
 		Count: f.count, Interval: muster.Duration(f.interval), Wait: muster.Duration(f.wait),
 		Size: f.size, TTL: f.ttl, DontFragment: f.df,
 	}
+	if f.backoff < 1 || f.backoff > 10 {
+		return nil, usageError{fmt.Errorf("--wait-factor %v: want 1 to 10", f.backoff)}
+	}
 	for name, ok := range map[string]bool{"count": f.count > 0, "wait": f.wait > 0, "tries": f.tries > 0, "interval": f.interval > 0, "ttl": f.ttl > 0} {
 		if given.Changed(name) && !ok {
 			return nil, usageError{fmt.Errorf("--%s %s: want more than 0", name, given.Lookup(name).Value)}
 		}
 	}
-	for _, name := range []string{"tries", "backoff"} {
+	for _, name := range []string{"tries", "wait-factor"} {
 		if s.Count > 0 && given.Changed(name) {
 			return nil, usageError{fmt.Errorf("--%s and --count: with a count every echo request is sent once; give one of them", name)}
 		}
