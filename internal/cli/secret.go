@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"regexp"
 	"strings"
@@ -69,17 +71,29 @@ func (p *Program) ask(what string) (muster.Secret, error) {
 		return muster.Secret{}, muster.Errorf(muster.KindInvalid, "%s: there is no terminal to ask on: give it as env:NAME or file:PATH", what)
 	}
 	defer tty.Close()
-	fmt.Fprintf(tty, "muster: %s: ", what)
-	text, err := term.ReadPassword(int(tty.Fd()))
-	fmt.Fprintln(tty)
+	text, err := readSecret(tty, "muster: "+what+": ")
+	if errors.Is(err, io.EOF) { // Ctrl-C, Ctrl-D
+		return muster.Secret{}, muster.Errorf(muster.KindInvalid, "%s: not given, nothing was sent", what)
+	}
 	if err != nil {
 		return muster.Secret{}, muster.Errorf(muster.KindInvalid, "%s: read it from the terminal: %w", what, err)
 	}
 	if p.given == nil {
 		p.given = map[string]muster.Secret{}
 	}
-	p.given[key] = muster.NewSecret(string(text))
+	p.given[key] = muster.NewSecret(text)
 	return p.given[key], nil
+}
+
+// readSecret asks once nothing is echoed any more, so that what is typed ahead stays unseen too.
+func readSecret(tty *os.File, prompt string) (string, error) {
+	fd := int(tty.Fd())
+	before, err := term.MakeRaw(fd)
+	if err != nil {
+		return "", err
+	}
+	defer term.Restore(fd, before)
+	return term.NewTerminal(tty, "").ReadPassword(prompt)
 }
 
 // hide replaces the values of headers that carry secrets, and of all cookies, by references that
