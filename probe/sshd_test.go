@@ -118,9 +118,10 @@ func keyLine(key ssh.PublicKey) string { return string(ssh.MarshalAuthorizedKey(
 func (s *sshd) configure(t testing.TB, lines ...string) {
 	t.Helper()
 	lines = slices.Concat([]string{"MaxStartups 1000"}, lines, []string{ // of MaxStartups the last one counts
-		fmt.Sprintf("Port %d", s.target.Port), "ListenAddress 0.0.0.0", "HostKey "+filepath.Join(s.dir, "host"),
-		"AuthorizedKeysFile "+filepath.Join(s.dir, "authorized"), "UsePAM no", "StrictModes no", "PermitRootLogin yes",
+		fmt.Sprintf("Port %d", s.target.Port), "ListenAddress 0.0.0.0", "HostKey " + filepath.Join(s.dir, "host"),
+		"AuthorizedKeysFile " + filepath.Join(s.dir, "authorized"), "UsePAM no", "StrictModes no", "PermitRootLogin yes",
 		"PidFile none", "UseDNS no", "PrintLastLog no", "LogLevel VERBOSE",
+		"SetEnv SHLVL=2", // of this level bash does not read the user's .bashrc
 	})
 	write(t, filepath.Join(s.dir, "sshd_config"), []byte(strings.Join(lines, "\n")+"\n"))
 	if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
