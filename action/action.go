@@ -101,7 +101,7 @@ func (f *File) check(doc *strictyaml.Document) error {
 	if err != nil {
 		return doc.Errorf("with", "%w", err)
 	}
-	var errs []error
+	errs := []error{checkSecrets(doc, f.With)}
 	if f.Plan != nil {
 		errs = append(errs, placed(doc, "plan", f.Plan.Validate()))
 	}

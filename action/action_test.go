@@ -106,6 +106,8 @@ func TestMistakes(t *testing.T) {
 		{"probe: http\nextract:\n- {name: a, rule: 'json:$['}", []string{"f:3:1: extract: "}},
 		{"probe: http\nplan:\n  timout: 3s", []string{"f:3:3: plan.timout: unknown key, did you mean timeout?"}},
 		{"probe: http\nplan:\n  repeat: often", []string{"f:3:11: plan.repeat: \"often\": want safe or never"}},
+		{"probe: http\nwith:\n  header:\n  - {name: Authorization, value: Bearer abc}", []string{"f:4:34: with.header[0].value: the value of Authorization is a secret: name where"}},
+		{"probe: http\nwith: {cookies: [{name: a, value: b}], form: [{name: user, value: x}, {name: password, value: y}]}", []string{"with.cookies[0].value: the value of a is", "with.form[1].value: the value of password is"}},
 		{"probe: http\nexpect:", []string{"f:2:9: expect: there is no value"}},
 		{"", []string{"there is no value"}},
 	} {

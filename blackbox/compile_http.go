@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/musterhq/muster/action"
 	"github.com/musterhq/muster/probe"
 )
 
@@ -78,9 +78,6 @@ func (c *compiler) bodyLimit(h *probe.HTTP) {
 	}
 }
 
-// sensitive matches names of headers whose values are secrets.
-var sensitive = regexp.MustCompile(`(?i)authorization|cookie|token|passw|credential|signature|session|secret|api[-_]?key|access[-_]?key|auth[-_]?key`)
-
 func (c *compiler) httpHeaders(h *probe.HTTP) {
 	m := &c.module.HTTP
 	given := func(name string) bool {
@@ -88,7 +85,7 @@ func (c *compiler) httpHeaders(h *probe.HTTP) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.Headers)) {
 		value := literal(m.Headers[name])
-		if sensitive.MatchString(name) {
+		if action.Sensitive(name) {
 			value = c.hidden("http", "headers", name)
 		}
 		if strings.EqualFold(name, "host") {
@@ -111,15 +108,11 @@ func (c *compiler) httpHeaders(h *probe.HTTP) {
 
 // headerFrom returns the last of the values that the file gives for a header, as the exporter does.
 func (c *compiler) headerFrom(name string, from headerFrom) (string, bool) {
-	switch {
-	case len(from.Files) > 0:
-		return secretTemplate("file:" + absolute(from.Files[len(from.Files)-1])), true
-	case len(from.Secrets) > 0:
-		return c.hidden("http", "http_headers", name, "secrets", strconv.Itoa(len(from.Secrets)-1)), true
-	case len(from.Values) > 0:
-		return literal(from.Values[len(from.Values)-1]), true
+	values := c.values(from, "http", "http_headers", name)
+	if len(values) == 0 {
+		return "", false
 	}
-	return "", false
+	return values[len(values)-1], true
 }
 
 // login is how a client says who it is: a user with the reference of a password, or a value of Authorization.

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/musterhq/muster"
+	"github.com/musterhq/muster/action"
 	"github.com/musterhq/muster/probe"
 )
 
@@ -38,7 +39,7 @@ func (c *compiler) grpc() (any, error) {
 	for _, name := range slices.Sorted(maps.Keys(m.Metadata)) {
 		for i, value := range m.Metadata[name] {
 			value = literal(value)
-			if sensitive.MatchString(name) {
+			if action.Sensitive(name) {
 				value = c.hidden("grpc", "metadata", name, strconv.Itoa(i))
 			}
 			g.Metadata = append(g.Metadata, probe.Pair{Name: name, Value: value})
@@ -59,7 +60,12 @@ func (c *compiler) websocket() (any, error) {
 		w.Header = append(w.Header, probe.Header{Name: "Authorization", Value: l.authorization})
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.Headers)) {
-		for _, value := range c.values(m.Headers[name].headerFrom, "websocket", "headers", name) {
+		header := m.Headers[name]
+		if header.alone && action.Sensitive(name) {
+			w.Header = append(w.Header, probe.Header{Name: name, Value: c.hidden("websocket", "headers", name)})
+			continue
+		}
+		for _, value := range c.values(header.headerFrom, "websocket", "headers", name) {
 			w.Header = append(w.Header, probe.Header{Name: name, Value: value})
 		}
 	}
@@ -76,10 +82,14 @@ func (c *compiler) websocket() (any, error) {
 	return w, nil
 }
 
-// values are all the values that the file gives for a header.
+// values are all the values that the file gives for a header, at keys below the module; the last key is its name.
 func (c *compiler) values(from headerFrom, keys ...string) (values []string) {
-	for _, v := range from.Values {
-		values = append(values, literal(v))
+	for i, v := range from.Values {
+		value := literal(v)
+		if action.Sensitive(keys[len(keys)-1]) {
+			value = c.hidden(append(slices.Clone(keys), "values", strconv.Itoa(i))...)
+		}
+		values = append(values, value)
 	}
 	for i := range from.Secrets {
 		values = append(values, c.hidden(append(slices.Clone(keys), "secrets", strconv.Itoa(i))...))

@@ -88,7 +88,7 @@ modules:
     prober: http
     http:
       headers: {Cookie: topsecret, X-Api-Key: topsecret, X-Plain: shown}
-      http_headers: {X-Key: {values: [a], secrets: [x, topsecret]}}
+      http_headers: {X-Key: {values: [a], secrets: [x, topsecret]}, X-Token: {values: [topsecret]}}
       basic_auth: {username: me, password: topsecret}
       proxy_url: http://127.0.0.1:1
       no_proxy: example.com, 10.0.0.0/8

@@ -64,12 +64,15 @@ func (v *tlsVersion) UnmarshalText(b []byte) error {
 }
 
 // messageHeader is a [headerFrom], or one value by itself, as the exporter's example writes it.
-type messageHeader struct{ headerFrom }
+type messageHeader struct {
+	headerFrom
+	alone bool // one value by itself
+}
 
 // UnmarshalJSON reads either.
 func (h *messageHeader) UnmarshalJSON(b []byte) error {
 	if len(b) > 0 && b[0] != '{' {
-		h.Values = make([]string, 1)
+		h.Values, h.alone = make([]string, 1), true
 		return json.Unmarshal(b, &h.Values[0])
 	}
 	d := json.NewDecoder(bytes.NewReader(b))
