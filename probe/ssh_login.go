@@ -37,6 +37,7 @@ type sshLogin struct {
 	accepted   *hostkey.Accepted
 	preference hostkey.Preference
 	jumps      jumpPool
+	idle       sshIdle
 	work       sync.WaitGroup // what goes on behind attempts
 
 	mu        sync.Mutex
@@ -55,6 +56,9 @@ func (c *compiler) sshLogin(l SSHLogin, env Env) *sshLogin {
 	}
 	s.keys.passphrase = c.secret("passphrase", l.Passphrase)
 	s.jumps.login = s
+	if env.ReuseHint {
+		s.idle.start(env.Dialer, &s.work)
+	}
 	var err error
 	s.config, err = loadSSHConfig(l.Config, s.tokens)
 	c.add(err)
@@ -265,6 +269,7 @@ func (s *sshLogin) knownHosts(h *sshconfig.Host) []string {
 
 // Close waits for commands that are still being ended, and ends the connections to jump hosts and agents.
 func (s *sshLogin) Close() error {
+	s.idle.close()
 	s.work.Wait()
 	errs := []error{s.jumps.close()}
 	s.mu.Lock()

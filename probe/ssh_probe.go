@@ -166,17 +166,39 @@ func (p *sshProber) probe(ctx context.Context, t *muster.Target, r *muster.Resul
 		d.result(r)
 		return
 	}
+	if c := p.login.idle.take(route); c != nil {
+		r.Address = c.addr
+		if p.runOn(ctx, actx, c, cmd, r, route) || r.Sent || actx.Err() != nil {
+			return
+		}
+		*r = muster.Result{Started: r.Started} // the server had given the connection up
+		if cmd, d = p.build(t); d != nil {
+			d.result(r)
+			return
+		}
+	}
 	c, err := p.login.connect(actx, route, r)
 	if err != nil {
 		p.failed(ctx, r, err)
 		return
 	}
-	defer c.Close()
+	p.runOn(ctx, actx, c, cmd, r, route)
+}
+
+// runOn runs the command over c, which is kept or closed. It reports whether the connection served.
+func (p *sshProber) runOn(ctx, actx context.Context, c *sshConn, cmd *sshCommand, r *muster.Result, route *sshRoute) bool {
 	if p.script != nil && !p.upload(ctx, actx, c, cmd, r) {
-		return
+		c.Close()
+		return false
 	}
 	end, err := c.run(actx, cmd)
 	p.ended(ctx, r, end, err)
+	if err != nil {
+		c.Close()
+		return false
+	}
+	p.login.idle.put(route, c, p.env.Dialer.Crowded())
+	return true
 }
 
 // upload stores the script and makes cmd what runs it. When it is not ok, r says why.
