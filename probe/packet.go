@@ -65,6 +65,13 @@ type strayObserver interface {
 	observe(strays *uint32)
 }
 
+// countingExchange is an exchange that counts what it has sent: a datagram that is sent again because the answer was
+// lost on our own side is not counted twice.
+type countingExchange interface {
+	// forget takes the last datagram out of the count, and reports whether an answer to it is still waited for.
+	forget() bool
+}
+
 // packetStep is what an exchange wants next.
 type packetStep struct {
 	do packetVerb

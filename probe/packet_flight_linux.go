@@ -101,6 +101,9 @@ func (l *packetLoop) spare(f *packetFlight) bool {
 	if !l.setup.repeats || f.spared >= maxSpared || l.sockOf(f).dropped() == f.drops {
 		return false
 	}
+	if c, ok := f.x.(countingExchange); ok && !c.forget() {
+		return false
+	}
 	f.spared++
 	return true
 }

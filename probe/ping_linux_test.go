@@ -129,7 +129,7 @@ func (w narrowWire) open(family int) (int, error) {
 func TestPingOfASocketThatIsFull(t *testing.T) {
 	t.Parallel()
 	p := compilePing(t, Ping{Tries: 1, Wait: muster.Duration(20 * time.Millisecond)}, Env{})
-	f := &feed{targets: pingTargets(64), window: 12}
+	f := &feed{targets: pingTargets(64), window: 8}
 	if err := probePackets(t.Context(), narrow{p}, f); err != nil {
 		t.Fatal(err)
 	}
@@ -144,6 +144,23 @@ func TestPingOfASocketThatIsFull(t *testing.T) {
 	}
 	if again == 0 {
 		t.Error("no reply found the socket full: the test shows nothing")
+	}
+}
+
+// Nor is it a loss of the network's.
+func TestPingCountsNoLossOfItsOwn(t *testing.T) {
+	t.Parallel()
+	p := compilePing(t, Ping{Count: 2, Wait: muster.Duration(20 * time.Millisecond), Interval: muster.Duration(time.Millisecond)}, Env{})
+	f := &feed{targets: pingTargets(64), window: 6}
+	if err := probePackets(t.Context(), narrow{p}, f); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range f.results {
+		sent, _ := r.Field("sent")
+		loss, _ := r.Field("loss")
+		if r.Outcome != muster.OK || sent != 2.0 || loss != 0.0 {
+			t.Errorf("%s: %s", r.AddressText(), fieldText(&r))
+		}
 	}
 }
 

@@ -87,6 +87,7 @@ type pingExchange struct {
 	p       *pingProber
 	nonce   uint64 // of the first request; the next ones count up
 	n       int    // requests that have left
+	lost    int    // of them those whose replies may have found no room here
 	wait    time.Duration
 	resting bool                      // the last request has its end, and the next is not due
 	at      [pingMemory]time.Duration // when the last requests left, by number
@@ -118,6 +119,13 @@ func (x *pingExchange) sent(at time.Duration) {
 	x.at[x.n%pingMemory] = at
 	x.n++
 	x.resting = false
+}
+
+func (x *pingExchange) forget() bool {
+	if !x.resting {
+		x.lost++
+	}
+	return !x.resting
 }
 
 func (x *pingExchange) received(a *arrival, r *muster.Result) packetStep {
@@ -156,7 +164,7 @@ func (x *pingExchange) number(data []byte) (int, bool) {
 
 // rest waits until the next of Count is due, once the last has its end.
 func (x *pingExchange) rest(at time.Duration, r *muster.Result) packetStep {
-	if x.n >= x.p.spec.Count {
+	if x.n-x.lost >= x.p.spec.Count {
 		x.finish(r)
 		return packetStep{do: packetDone}
 	}
@@ -174,7 +182,7 @@ func (x *pingExchange) expired(at time.Duration, r *muster.Result) packetStep {
 		return packetStep{packetSend, x.wait}
 	case x.p.spec.Count > 0:
 		return x.rest(at, r)
-	case x.n < x.p.spec.Tries:
+	case x.n-x.lost < x.p.spec.Tries:
 		x.wait = time.Duration(float64(x.wait) * x.p.spec.Backoff)
 		return packetStep{packetSend, x.wait}
 	}
@@ -197,7 +205,7 @@ func (x *pingExchange) finish(r *muster.Result) {
 	}
 	switch {
 	case x.p.spec.Count > 0:
-		r.Fields = x.stats.count(x.n, x.ttl)
+		r.Fields = x.stats.count(x.n-x.lost, x.ttl)
 	case x.stats.n > 0:
 		r.Fields = x.stats.reply(x.n, x.ttl)
 	}

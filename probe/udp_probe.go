@@ -47,7 +47,7 @@ func (p *udpProber) checkPayload(t *muster.Target) *defect {
 func (p *udpProber) exchange() packetExchange { return &udpExchange{p: p} }
 
 func (p *udpProber) setup() packetSetup {
-	return packetSetup{dialer: p.env.Dialer, timeout: p.env.Timeout, largest: 1<<16 - 1, repeats: p.patience.tries > 1}
+	return packetSetup{dialer: p.env.Dialer, timeout: p.env.Timeout, largest: 1<<16 - 1}
 }
 
 func (p *udpProber) wire() packetWire { return &udpWire{dialer: p.env.Dialer} }
