@@ -38,11 +38,12 @@ var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
 
 // reference refers to the value at a path of keys below the module.
 func (c *compiler) reference(keys ...string) string {
-	ref := SecretKind + ":" + c.file.path + "#/modules/" + pointerEscapes.Replace(c.name)
+	var ref strings.Builder
+	ref.WriteString(SecretKind + ":" + c.file.path + "#/modules/" + pointerEscapes.Replace(c.name))
 	for _, k := range keys {
-		ref += "/" + pointerEscapes.Replace(k)
+		ref.WriteString("/" + pointerEscapes.Replace(k))
 	}
-	return ref
+	return ref.String()
 }
 
 // hidden is a template of the secret at a path of keys below the module.

@@ -154,12 +154,13 @@ func TestTextByPointer(t *testing.T) {
 
 func TestAliasesAreBounded(t *testing.T) {
 	t.Parallel()
-	text := "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+	var text strings.Builder
+	text.WriteString("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n")
 	for i := 1; i < 9; i++ {
 		prev, next := string(rune('0'+i-1)), string(rune('0'+i))
-		text += "a" + next + ": &a" + next + " [" + strings.Repeat("*a"+prev+", ", 9) + "*a" + prev + "]\n"
+		text.WriteString("a" + next + ": &a" + next + " [" + strings.Repeat("*a"+prev+", ", 9) + "*a" + prev + "]\n")
 	}
-	if _, err := (strictyaml.Reader{}).Parse("f", []byte(text)); err == nil || !strings.Contains(err.Error(), "more than") {
+	if _, err := (strictyaml.Reader{}).Parse("f", []byte(text.String())); err == nil || !strings.Contains(err.Error(), "more than") {
 		t.Errorf("a billion values: %v", err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"encoding"
 	"encoding/json"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -126,9 +127,7 @@ func text() schema { return schema{"type": []string{"string", "number", "boolean
 
 func clone(s schema) schema {
 	c := schema{}
-	for k, v := range s {
-		c[k] = v
-	}
+	maps.Copy(c, s)
 	return c
 }
 
@@ -157,8 +156,8 @@ func (g *generator) structure(t reflect.Type) schema {
 }
 
 func (g *generator) fields(t reflect.Type, props schema, required *[]string) {
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
+		f := f
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		switch {
 		case f.Anonymous && name == "":
