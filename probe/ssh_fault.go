@@ -22,7 +22,7 @@ func sshFault(err, trust error, r *sshRoute) error {
 	text := err.Error()
 	switch {
 	case strings.Contains(text, "unable to authenticate"), strings.Contains(text, "Too many authentication failures"),
-		strings.Contains(text, "no common public key signature algorithm"):
+		strings.Contains(text, "no common public key signature algorithm"), strings.Contains(text, "agent: "):
 		return loginFault(text, r)
 	case strings.Contains(text, "no common algorithm"):
 		return &fault{failure: muster.FailProtocol, reason: "no common algorithm", detail: cleanSSH(text)}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
@@ -170,16 +171,31 @@ type keyAgent struct {
 }
 
 // openAgent asks the agent at path for its keys. No agent is no error: there are no keys then.
-func openAgent(ctx context.Context, path string) *keyAgent {
+func openAgent(ctx context.Context, path string, limit time.Duration) *keyAgent {
 	conn, err := dial.Unix(ctx, path)
 	if err != nil {
 		return &keyAgent{err: fmt.Errorf("agent: %w", err)}
 	}
+	conn = &patientConn{conn, limit}
 	a := &keyAgent{conn: conn}
 	if a.held, err = agent.NewClient(conn).Signers(); err != nil {
 		a.err = fmt.Errorf("agent %s: %w", path, err)
 	}
 	return a
+}
+
+// patientConn bounds each answer: an agent may wait for a person, but not for ever.
+type patientConn struct {
+	net.Conn
+	limit time.Duration
+}
+
+// Write writes a request and starts its time.
+func (c *patientConn) Write(p []byte) (int, error) {
+	if err := c.SetDeadline(time.Now().Add(c.limit)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(p)
 }
 
 func (a *keyAgent) close() error {

@@ -212,7 +212,7 @@ func (s *sshLogin) agentPath(h *sshconfig.Host) string {
 func (s *sshLogin) agent(ctx context.Context, path string) *keyAgent {
 	a, ok := s.agents[path]
 	if !ok {
-		a = openAgent(ctx, path)
+		a = openAgent(ctx, path, s.handshakeTimeout())
 		s.agents[path] = a
 	}
 	return a

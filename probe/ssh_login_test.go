@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -126,6 +127,48 @@ func TestOpenSSHAgent(t *testing.T) {
 	r := s.run(t, "echo in", func(spec *SSH) { spec.Agent, spec.Identity = none, nil })
 	if r.Reason != "login refused" || !strings.Contains(r.Detail, "agent") {
 		t.Errorf("no agent: %+v", r)
+	}
+}
+
+// TestSSHAgentThatHangs bounds the wait for an agent that lists its keys and then never signs.
+func TestSSHAgentThatHangs(t *testing.T) {
+	t.Parallel()
+	socket := filepath.Join(t.TempDir(), "agent")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	signer := newKey(t, filepath.Join(t.TempDir(), "id"), "")
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		c.Read(make([]byte, 64))
+		blob := signer.PublicKey().Marshal()
+		body := ssh.Marshal(struct {
+			Kind    byte
+			Count   uint32
+			Blob    []byte
+			Comment string
+		}{12, 1, blob, "key"})
+		c.Write(append(ssh.Marshal(struct{ N uint32 }{uint32(len(body))}), body...))
+		io.Copy(io.Discard, c)
+	}()
+	s := newSSHServer(t, nil)
+	s.config.NoClientAuth = false
+	s.config.PublicKeyCallback = func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) { return nil, nil }
+	login := openLogin()
+	login.Agent, login.HostKey = socket, hostkey.Off
+	began := time.Now()
+	r := compileSSHTest(t, SSH{SSHLogin: login, Command: "x"}, Env{}).Probe(t.Context(), s.start(t))
+	if r.Outcome != muster.Failed || r.Failure != muster.FailTimeout && r.Failure != muster.FailAuth {
+		t.Errorf("%+v", r)
+	}
+	if d := time.Since(began); d > 8*time.Second {
+		t.Errorf("it took %v", d)
 	}
 }
 
