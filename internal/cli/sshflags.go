@@ -33,7 +33,7 @@ Host keys are verified: see --host-key. Connections to jump hosts are shared.
 
 ` + exitHelp,
 		Example: `  muster run ssh -w 'web[01-40]' -b -- uptime
-  muster run ssh -w @db --user admin --jump bastion --expect 'status == 0 && text contains "in sync"' -- pg_status
+  muster run ssh -w @db --user admin --jump bastion --expect 'status == 0 && body contains "in sync"' -- pg_status
   muster run ssh -w 10.0.0.0/20 --host-key tofu -f 200 --group-by k --extract 'k=re:(.+)' -- uname -r
   muster run ssh -w @last:failed --canary 1 --max-errors 5 -- systemctl restart app
   muster run ssh -w @web --sudo --ask-sudo-pass --script ./patch.sh -- --reboot {{.window}}

@@ -31,7 +31,7 @@ func (f *sshLoginFlags) add(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.askPass, "ask-pass", false, "ask for the login password")
 	fs.StringVar(&f.pass, "pass", "", "login password: `env:VAR` or file:PATH")
 	fs.StringVar(&f.agent, "agent", "", "`SOCKET` of the ssh agent, or none (default $SSH_AUTH_SOCK)")
-	fs.StringVarP(&f.jump, "jump", "J", "", "go through `[USER@]HOST[:PORT],…`, or none (default: ssh configuration)")
+	fs.StringVarP(&f.jump, "jump", "J", "", "go through `[USER@]HOST[:PORT],...`, or none (default: ssh configuration)")
 	fs.StringVar(&f.jumpPass, "jump-pass", "", "login password of jump hosts: `env:VAR` or file:PATH")
 	fs.StringVar(&f.hostKey, "host-key", "", "unknown hosts: `strict|tofu|off`; tofu trusts and records their first key (default: ssh configuration, else strict)")
 	fs.StringArrayVar(&f.knownHosts, "known-hosts", nil, "known_hosts `FILE` in place of the usual ones")
