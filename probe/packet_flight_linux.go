@@ -93,7 +93,7 @@ func (l *packetLoop) expired(f *packetFlight) {
 }
 
 // maxSpared bounds how often a datagram is sent again because the answer may have found no room.
-const maxSpared = 3
+const maxSpared = 8
 
 // spare reports whether the answer to f's last datagram may have come and found no room in our socket: then that is
 // sent again rather than its silence held against the peer.

@@ -129,7 +129,7 @@ func (w narrowWire) open(family int) (int, error) {
 func TestPingOfASocketThatIsFull(t *testing.T) {
 	t.Parallel()
 	p := compilePing(t, Ping{Tries: 1, Wait: muster.Duration(20 * time.Millisecond)}, Env{})
-	f := &feed{targets: pingTargets(64), window: 8}
+	f := &feed{targets: pingTargets(64), window: 5}
 	if err := probePackets(t.Context(), narrow{p}, f); err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +151,7 @@ func TestPingOfASocketThatIsFull(t *testing.T) {
 func TestPingCountsNoLossOfItsOwn(t *testing.T) {
 	t.Parallel()
 	p := compilePing(t, Ping{Count: 2, Wait: muster.Duration(20 * time.Millisecond), Interval: muster.Duration(time.Millisecond)}, Env{})
-	f := &feed{targets: pingTargets(64), window: 6}
+	f := &feed{targets: pingTargets(64), window: 4}
 	if err := probePackets(t.Context(), narrow{p}, f); err != nil {
 		t.Fatal(err)
 	}
