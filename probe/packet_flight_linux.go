@@ -22,6 +22,7 @@ type packetFlight struct {
 	r      muster.Result
 	queued bool          // to be sent
 	retry  uint8         // how often that was tried again
+	again  uint8         // and how often because of errors about others
 	spared uint8         // how often silence was not held against the peer, because we had lost datagrams
 	drops  uint32        // the socket's count when the last datagram left
 	wait   time.Duration // after the sending

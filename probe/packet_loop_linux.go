@@ -46,6 +46,7 @@ type packetLoop struct {
 	more    bool // the feed may have more right now
 	over    bool // the feed has no more
 	arrival arrival
+	quotes  uint32        // datagrams of ours that came back through error queues
 	strays  uint32        // datagrams that concern no exchange
 	target  muster.Target // the one that is being started
 

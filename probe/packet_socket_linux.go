@@ -151,13 +151,16 @@ func (l *packetLoop) left(f *packetFlight, at time.Duration) {
 		f.sent, f.began = true, at
 		f.r.Started, f.r.Sent = l.born.Add(at), true
 	}
-	f.retry = 0
+	f.retry, f.again = 0, 0
 	f.x.sent(at)
 	l.arm(f, at+f.wait)
 }
 
 // maxResend bounds how often a datagram is tried again whose sending ended with an error.
-const maxResend = 2
+const maxResend = 3
+
+// maxAgain bounds it while errors about other datagrams keep coming.
+const maxAgain = 100
 
 // unsent looks after the first datagram of the queue, whose sending ended with an error. That may be the
 // word of an ICMP message about an earlier one: only an error that comes again is its own.
@@ -169,9 +172,12 @@ func (l *packetLoop) unsent(s *packetSocket, no syscall.Errno) {
 	case no == unix.EAGAIN:
 		s.watch(l.poll, true)
 		return
-	case f.retry < maxResend && no != unix.ENOBUFS && no != unix.ENOMEM:
+	case f.retry < maxResend && f.again < maxAgain && no != unix.ENOBUFS && no != unix.ENOMEM:
 		f.retry++
-		l.receive(s, unix.MSG_ERRQUEUE)
+		before := l.quotes
+		if l.receive(s, unix.MSG_ERRQUEUE); l.quotes != before && f.queued {
+			f.retry, f.again = 0, f.again+1 // it may have been of one of those
+		}
 		return
 	}
 	s.pop(1)
@@ -230,6 +236,7 @@ func (l *packetLoop) take(s *packetSocket, i int, now time.Time, quote bool) {
 	a := &l.arrival
 	*a = arrival{peer: bareAddr(from), data: data, cut: cut, ttl: notes.ttl, at: arrivedAt(now, notes.wall).Sub(l.born)}
 	if quote {
+		l.quotes++
 		if a.err = notes.fault(s.family); a.err == nil {
 			return
 		}

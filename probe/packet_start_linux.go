@@ -99,7 +99,7 @@ func (l *packetLoop) begin(t muster.Target, r muster.Result) {
 	}
 	f := l.newFlight()
 	f.t, f.r, f.to, f.peer = t, r, to, peer
-	f.sent, f.retry, f.spared, f.queued = false, 0, 0, false
+	f.sent, f.retry, f.again, f.spared, f.queued = false, 0, 0, 0, false
 	if peer.Port() != 0 {
 		f.twin = l.peers[peer]
 		l.peers[peer] = f

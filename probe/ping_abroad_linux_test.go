@@ -55,6 +55,10 @@ func TestPingAbroad(t *testing.T) {
 		return
 	}
 	w := newWorld(t)
+	// A new address of IPv6 is not of use at once.
+	if r := compileAny(t, Ping{Tries: 10}).Probe(t.Context(), named("fd00:1::ffff")[0]); r.Outcome != muster.OK {
+		t.Fatalf("the way abroad: %s", endOf(&r))
+	}
 	t.Run("root", abroad)
 	t.Run("Counted", abroadCounted)
 	t.Run("TTLAndFragments", abroadOptions)
