@@ -20,11 +20,13 @@ const sshVersion = "SSH-2.0-muster"
 // sshConn is a connection that is logged in. Close it.
 type sshConn struct {
 	ssh.Conn
-	addr   netip.AddrPort  // zero behind a jump host that resolved the name
-	used   bool            // a session has been opened over it
-	work   *sync.WaitGroup // of the login: what goes on behind attempts
-	left   bool            // the connection is closed behind the attempt
-	served chan struct{}   // closed when the connection is over and nothing serves it any more
+	addr netip.AddrPort  // zero behind a jump host that resolved the name
+	used bool            // a session has been opened over it
+	work *sync.WaitGroup // of the login: what goes on behind attempts
+	left bool            // the connection is closed behind the attempt
+	// killLimit bounds how long it then stays open for what ends the command.
+	killLimit time.Duration
+	served    chan struct{} // closed when the connection is over and nothing serves it any more
 }
 
 // connect logs in where the route says. It fills in r's address and timings. The error is a *fault
@@ -89,7 +91,7 @@ func (s *sshLogin) handshake(ctx context.Context, raw net.Conn, route *sshRoute)
 		err = context.Cause(hctx)
 	}
 	if err == nil {
-		c := &sshConn{Conn: conn, work: &s.work, served: make(chan struct{})}
+		c := &sshConn{Conn: conn, work: &s.work, killLimit: s.killLimit, served: make(chan struct{})}
 		go c.serve(chans, reqs)
 		return c, nil
 	}

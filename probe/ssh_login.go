@@ -39,6 +39,7 @@ type sshLogin struct {
 	jumps      jumpPool
 	idle       sshIdle
 	work       sync.WaitGroup // what goes on behind attempts
+	killLimit  time.Duration  // bounds each of it
 
 	mu        sync.Mutex
 	agents    map[string]*keyAgent
@@ -49,7 +50,7 @@ type sshLogin struct {
 // sshLogin reads what the login refers to.
 func (c *compiler) sshLogin(l SSHLogin, env Env) *sshLogin {
 	s := &sshLogin{
-		env: env, spec: l, tokens: localTokens(),
+		env: env, spec: l, tokens: localTokens(), killLimit: usualKillLimit,
 		user: c.parseIf("user", l.User), port: c.parseIf("port", l.Port), jump: c.parseIf("jump", l.Jump),
 		password: c.secret("password", l.Password), jumpPassword: c.secret("jump_password", l.JumpPassword),
 		agents: map[string]*keyAgent{}, auths: map[authKey]*sshAuth{}, verifiers: map[verifierKey]*hostkey.Verifier{},

@@ -114,7 +114,7 @@ func waitUntil(t testing.TB, what string, done func() bool) {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
 	for !done() {
 		select {
@@ -175,6 +175,7 @@ func (s *sshd) cancel(t *testing.T, file, command string, cancel bool, user stri
 	}
 	spec := SSH{SSHLogin: s.login(), Command: "echo $$ >" + pidFile + "; " + command, Sudo: Sudo{User: user}}
 	p := compileSSHTest(t, spec, env)
+	p.login.killLimit = time.Minute // a busy machine is slow to start what kills
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	done := make(chan muster.Result, 1)
@@ -192,7 +193,7 @@ func (s *sshd) cancel(t *testing.T, file, command string, cancel bool, user stri
 	switch {
 	case cancel && r.Outcome != muster.Canceled, !cancel && r.Failure != muster.FailTimeout:
 		t.Errorf("%v %v %s", r.Outcome, r.Failure, r.Reason)
-	case cancel && took > 4*time.Second: // alone it takes less than one
+	case cancel && took > 10*time.Second: // alone it takes less than one
 		t.Errorf("the cancel took %v", took)
 	}
 	s.waitGone(t, file)

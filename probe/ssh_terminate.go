@@ -11,8 +11,8 @@ const (
 	// whatever the server does: well within the second in which a cancel must be over.
 	signalAfter = 250 * time.Millisecond
 	letGo       = 700 * time.Millisecond
-	// killLimit bounds how long the connection is kept for the killer after that.
-	killLimit = 5 * time.Second
+	// usualKillLimit bounds how long the connection is kept for the killer after that.
+	usualKillLimit = 5 * time.Second
 )
 
 // killGroups ends the process groups $g, which are checked to be none that hold others.
@@ -73,7 +73,7 @@ func (c *sshConn) leave(done, killed <-chan struct{}) {
 		select {
 		case <-done:
 		case <-killed:
-		case <-time.After(killLimit):
+		case <-time.After(c.killLimit):
 		}
 		c.close()
 		<-done
