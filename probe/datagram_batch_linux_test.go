@@ -164,7 +164,7 @@ func TestDatagramsCancelMany(t *testing.T) {
 	began := make(chan time.Time, 1)
 	context.AfterFunc(ctx, func() { began <- time.Now() })
 	runBatch(t, ctx, proberOf(t, UDP{}, Env{Timeout: time.Minute}), f)
-	if took := time.Since(<-began); took > 5*time.Second {
+	if took := time.Since(<-began); took > time.Second {
 		t.Errorf("the cancel took %v", took)
 	}
 	if len(f.results)+len(f.targets) != n {

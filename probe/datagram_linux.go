@@ -16,9 +16,7 @@ func (p *udpProber) Batchable(muster.Target) bool { return true }
 
 // ProbeBatch drives the targets of f over one socket per address family, on the calling goroutine.
 func (p *udpProber) ProbeBatch(ctx context.Context, f muster.Feed) {
-	if probePackets(ctx, p, f) != nil {
-		probeAside(ctx, p, f)
-	}
+	probeBatch(ctx, p, f)
 }
 
 // Batchable reports that all questions over UDP fit one event loop.
@@ -26,7 +24,5 @@ func (p *dnsProber) Batchable(muster.Target) bool { return p.overUDP() }
 
 // ProbeBatch drives the targets of f over one socket per address family, on the calling goroutine.
 func (p *dnsProber) ProbeBatch(ctx context.Context, f muster.Feed) {
-	if probePackets(ctx, p, f) != nil {
-		probeAside(ctx, p, f)
-	}
+	probeBatch(ctx, p, f)
 }

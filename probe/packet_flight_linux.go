@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
 	"net/netip"
 	"time"
@@ -16,7 +17,8 @@ type packetFlight struct {
 	key    uint16
 	to     unix.RawSockaddrInet6
 	peer   netip.AddrPort // without a zone
-	twin   *packetFlight  // the next with that address
+	older  *packetFlight  // with that address
+	newer  *packetFlight
 	x      packetExchange
 	t      muster.Target
 	r      muster.Result
@@ -64,7 +66,9 @@ func (l *packetLoop) follow(f *packetFlight, step packetStep) {
 		l.leave(f)
 	case packetSend:
 		f.wait = step.wait
-		l.wheel.stop(f)
+		if l.wheel.stop(f); f.sent {
+			l.arm(f, forever) // its time may be over before the socket takes it
+		}
 		l.enqueue(f)
 	case packetStay:
 		if step.wait > 0 {
@@ -72,6 +76,8 @@ func (l *packetLoop) follow(f *packetFlight, step packetStep) {
 		}
 	}
 }
+
+const forever = time.Duration(math.MaxInt64)
 
 // arm has f looked after at the given moment, or when the attempt's time is over.
 func (l *packetLoop) arm(f *packetFlight, at time.Duration) {
@@ -155,19 +161,18 @@ func (l *packetLoop) retire(f *packetFlight) {
 
 // forget takes f out of those with its address.
 func (l *packetLoop) forget(f *packetFlight) {
-	first := l.peers[f.peer]
 	switch {
-	case first != f:
-		for first.twin != f {
-			first = first.twin
-		}
-		first.twin = f.twin
-	case f.twin == nil:
-		delete(l.peers, f.peer)
+	case f.newer != nil:
+		f.newer.older = f.older
+	case f.older != nil:
+		l.peers[f.peer] = f.older
 	default:
-		l.peers[f.peer] = f.twin
+		delete(l.peers, f.peer)
 	}
-	f.twin = nil
+	if f.older != nil {
+		f.older.newer = f.newer
+	}
+	f.older, f.newer = nil, nil
 }
 
 // report hands over the result of a target that has no flight.

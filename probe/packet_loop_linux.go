@@ -2,8 +2,10 @@ package probe
 
 import (
 	"context"
+	"hash/maphash"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -12,7 +14,7 @@ import (
 )
 
 const (
-	// packetKeys is how many keys there are. Half of them at most are in use, so that a free one is found by chance.
+	// packetKeys is how many keys there are. Half as many targets at most are under way, so that a free one is found by chance.
 	packetKeys = 1 << 16
 	// packetTurn is how many targets are started in a row before answers are looked after.
 	packetTurn = packetBatch
@@ -28,7 +30,7 @@ type packetLoop struct {
 	setup packetSetup
 	wire  packetWire
 	ctx   context.Context
-	feed  muster.Feed
+	feed  *returnable
 	poll  *poller
 	born  time.Time // the loop's clock counts from here
 
@@ -39,7 +41,8 @@ type packetLoop struct {
 	flying  int
 	used    int                              // keys
 	keys    [packetKeys]*packetFlight        // by key
-	peers   map[netip.AddrPort]*packetFlight // by address, one after the other; without those of protocols without ports
+	peers   map[netip.AddrPort]*packetFlight // the newest by address; without those of protocols without ports
+	memory  *packetMemory                    // of protocols whose datagrams bear no key
 	free    []*packetFlight
 	wheel   packetWheel
 	behind  int  // turns since timers were looked after
@@ -50,13 +53,21 @@ type packetLoop struct {
 	strays  uint32        // datagrams that concern no exchange
 	target  muster.Target // the one that is being started
 
+	atOnce   context.Context // has ended, for what must not wait
+	parked   []packetParked
+	retryAt  time.Duration
+	shortage error       // why the loop gives up
+	short    atomic.Bool // somebody wants a descriptor
+	freed    bool        // somebody came back from a goroutine since parked targets were tried
+
 	away  sync.WaitGroup
 	mu    sync.Mutex
 	ended []packetAway // guarded by mu
 }
 
-// probePackets drives the targets of f over a packetLoop on the calling goroutine.
-func probePackets(ctx context.Context, k packetKind, f muster.Feed) error {
+// probePackets drives the targets of f over a packetLoop on the calling goroutine. An error is of a lack of descriptors: f
+// has the rest of its targets then.
+func probePackets(ctx context.Context, k packetKind, f *returnable) error {
 	p, err := newPoller(4)
 	if err != nil {
 		return err
@@ -68,12 +79,19 @@ func probePackets(ctx context.Context, k packetKind, f muster.Feed) error {
 		peers: map[netip.AddrPort]*packetFlight{},
 	}
 	l.room = make([]byte, l.wire.room())
+	if !setup.keyed {
+		l.memory = &packetMemory{seed: maphash.MakeSeed()}
+	}
+	var done context.CancelFunc
+	l.atOnce, done = context.WithDeadline(context.WithoutCancel(ctx), l.born)
+	defer done()
 	defer l.close()
 	f.Notify(p.wake)
 	stop := context.AfterFunc(ctx, p.wake)
 	defer stop()
+	defer setup.dialer.Reclaim(l.wanted)()
 	l.run()
-	return nil
+	return l.shortage
 }
 
 func (l *packetLoop) close() {
@@ -95,6 +113,10 @@ func (l *packetLoop) run() {
 			return
 		}
 		l.admit()
+		if l.shortage != nil {
+			l.giveUp()
+			return
+		}
 		for i := range l.socks {
 			l.send(&l.socks[i])
 		}
@@ -112,10 +134,16 @@ func (l *packetLoop) run() {
 	}
 }
 
-// admit starts targets as long as there are keys and the sockets take what is sent.
+// admit starts targets as long as there are keys and the sockets take what is sent, parked ones first.
 func (l *packetLoop) admit() {
 	l.more = false
-	if l.over || l.used >= packetKeys/2 || l.socks[0].full || l.socks[1].full {
+	if l.unpark(); l.shortage != nil || l.oblige() {
+		return
+	}
+	if len(l.parked) > 0 || l.over || l.flying >= packetKeys/2 {
+		return
+	}
+	if now := l.now(); !l.socks[0].takes(now) || !l.socks[1].takes(now) {
 		return
 	}
 	for range packetTurn {
@@ -125,7 +153,9 @@ func (l *packetLoop) admit() {
 			return
 		}
 		l.flying++
-		l.start(t)
+		if l.start(t); len(l.parked) > 0 {
+			return
+		}
 	}
 	l.more = true
 }
@@ -159,12 +189,20 @@ func (l *packetLoop) sleep() time.Duration {
 	if l.more {
 		return 0
 	}
-	for i := range l.socks {
-		if s := &l.socks[i]; s.waiting() > 0 && !s.full {
-			return 0
+	at, ok := l.wheel.next()
+	sooner := func(due time.Duration) {
+		if !ok || due < at {
+			at, ok = due, true
 		}
 	}
-	at, ok := l.wheel.next()
+	for i := range l.socks {
+		if s := &l.socks[i]; s.waiting() > 0 && !s.full {
+			sooner(s.after)
+		}
+	}
+	if len(l.parked) > 0 {
+		sooner(l.retryAt)
+	}
 	if !ok {
 		return -1
 	}
@@ -184,5 +222,10 @@ func (l *packetLoop) abort() {
 	}
 	l.away.Wait()
 	l.awoken()
+	for _, w := range l.parked {
+		cancel(l.ctx, &w.r)
+		l.report(w.t, w.r)
+	}
+	l.parked = nil
 	l.feed.Flush()
 }

@@ -16,12 +16,14 @@ import (
 
 // packetSocket is the socket of one address family in a loop, opened at its first use.
 type packetSocket struct {
-	family int
-	fd     int    // -1 until then
-	port   uint16 // our own
-	queue  []*packetFlight
-	head   int  // of queue; those before it have left
-	full   bool // it takes no more for the present
+	family  int
+	fd      int    // -1 until then
+	port    uint16 // our own
+	queue   []*packetFlight
+	head    int           // of queue; those before it have left
+	full    bool          // it takes no more for the present
+	drained time.Duration // when it was last found empty
+	after   time.Duration // until when the kernel is given time to get rid of what it has
 }
 
 // socket returns the socket for an address.
@@ -94,6 +96,9 @@ func (s *packetSocket) forget() {
 	s.queue, s.head = nil, 0
 }
 
+// takes reports whether s takes datagrams for the present.
+func (s *packetSocket) takes(now time.Duration) bool { return !s.full && now >= s.after }
+
 func (l *packetLoop) enqueue(f *packetFlight) {
 	s := l.sockOf(f)
 	f.queued = true
@@ -126,7 +131,7 @@ func (s *packetSocket) pop(n int) {
 // send sends what is queued, as far as the socket takes it: one datagram per call, which costs hardly more than
 // many, so that the moment in which each left is known.
 func (l *packetLoop) send(s *packetSocket) {
-	if s.waiting() == 0 || s.full {
+	if s.waiting() == 0 || !s.takes(l.now()) {
 		return
 	}
 	drops := s.dropped()
@@ -136,7 +141,9 @@ func (l *packetLoop) send(s *packetSocket) {
 		l.wire.seal(l.out, s.family, f.key)
 		at := l.now()
 		if no := rawSendTo(s.fd, l.out, &f.to); no != 0 {
-			l.unsent(s, no)
+			if l.unsent(s, no); at < s.after {
+				return
+			}
 			continue
 		}
 		s.pop(1)
@@ -156,11 +163,15 @@ func (l *packetLoop) left(f *packetFlight, at time.Duration) {
 	l.arm(f, at+f.wait)
 }
 
-// maxResend bounds how often a datagram is tried again whose sending ended with an error.
-const maxResend = 3
-
-// maxAgain bounds it while errors about other datagrams keep coming.
-const maxAgain = 100
+const (
+	// maxResend bounds how often a datagram is tried again whose sending ended with an error.
+	maxResend = 3
+	// maxAgain bounds it while errors about other datagrams keep coming.
+	maxAgain = 100
+	// maxCongested bounds it when the kernel or a queue to the network has no room, and congestionPause is the time between.
+	maxCongested    = 100
+	congestionPause = 10 * time.Millisecond
+)
 
 // unsent looks after the first datagram of the queue, whose sending ended with an error. That may be the
 // word of an ICMP message about an earlier one: only an error that comes again is its own.
@@ -172,7 +183,13 @@ func (l *packetLoop) unsent(s *packetSocket, no syscall.Errno) {
 	case no == unix.EAGAIN:
 		s.watch(l.poll, true)
 		return
-	case f.retry < maxResend && f.again < maxAgain && no != unix.ENOBUFS && no != unix.ENOMEM:
+	case no == unix.ENOBUFS || no == unix.ENOMEM:
+		if f.retry < maxCongested {
+			f.retry++
+			s.after = l.now() + congestionPause
+			return
+		}
+	case f.retry < maxResend && f.again < maxAgain:
 		f.retry++
 		before := l.quotes
 		if l.receive(s, unix.MSG_ERRQUEUE); l.quotes != before && f.queued {
@@ -214,6 +231,7 @@ func (l *packetLoop) receive(s *packetSocket, flags int) bool {
 		n, no := l.in.receive(s.fd, flags)
 		switch {
 		case no == unix.EAGAIN:
+			s.drained = l.now()
 			return true
 		case no != 0:
 			continue // an error that the error queue says more about
@@ -223,6 +241,7 @@ func (l *packetLoop) receive(s *packetSocket, flags int) bool {
 			l.take(s, i, now, flags&unix.MSG_ERRQUEUE != 0)
 		}
 		if n < packetBatch {
+			s.drained = now.Sub(l.born)
 			return true
 		}
 	}
@@ -234,7 +253,7 @@ func (l *packetLoop) take(s *packetSocket, i int, now time.Time, quote bool) {
 	data, from, cut := l.in.message(i)
 	notes := l.in.notes(i)
 	a := &l.arrival
-	*a = arrival{peer: bareAddr(from), data: data, cut: cut, ttl: notes.ttl, at: arrivedAt(now, notes.wall).Sub(l.born)}
+	*a = arrival{peer: bareAddr(from), data: data, cut: cut, ttl: notes.ttl, at: arrivedAt(now, notes.wall, now.Sub(l.born)-s.drained).Sub(l.born)}
 	if quote {
 		l.quotes++
 		if a.err = notes.fault(s.family); a.err == nil {
@@ -258,10 +277,14 @@ func (n *packetNotes) fault(family int) *fault {
 	return nil
 }
 
-// arrivedAt is when a message arrived by the kernel's clock, which may have been set meanwhile.
-func arrivedAt(now time.Time, wall time.Duration) time.Time {
+// queueing is how long a message may take from the kernel's note of its arrival to the socket.
+const queueing = 10 * time.Millisecond
+
+// arrivedAt is when a message arrived by the kernel's clock. That may have been set meanwhile: nothing can have come before
+// the socket was found empty, so long ago.
+func arrivedAt(now time.Time, wall, empty time.Duration) time.Time {
 	age := time.Duration(now.UnixNano()) - wall
-	if wall == 0 || age < 0 || age > time.Minute {
+	if wall == 0 || age < 0 || age > empty+queueing {
 		return now
 	}
 	return now.Add(-age)
@@ -284,7 +307,7 @@ func (l *packetLoop) deliver(a *arrival) {
 		l.strays++
 	}
 	for f := first; f != nil; {
-		next := f.twin
+		next := f.older
 		if f.sent {
 			l.follow(f, f.x.received(a, &f.r))
 		}

@@ -65,6 +65,7 @@ func (l *packetLoop) awoken() {
 	ended := l.ended
 	l.ended = nil
 	l.mu.Unlock()
+	l.freed = l.freed || len(ended) > 0
 	for _, a := range ended {
 		switch {
 		case a.resolved && l.ctx.Err() != nil:
@@ -78,39 +79,62 @@ func (l *packetLoop) awoken() {
 	}
 }
 
-// begin makes a flight of the exchange with t at r's address.
+// begin starts the exchange with t at r's address, as soon as there is a socket for it.
 func (l *packetLoop) begin(t muster.Target, r muster.Result) {
+	var err error
+	if len(l.parked) == 0 {
+		if err = l.launch(t, r); err == nil {
+			return
+		}
+	}
+	l.parked = append(l.parked, packetParked{t: t, r: r, since: l.now()})
+	if err != nil {
+		l.stalled(err)
+	}
+}
+
+// launch starts the exchange with t at r's address. The error is of the socket for it.
+func (l *packetLoop) launch(t muster.Target, r muster.Result) error {
+	peer := bareAddr(r.Address)
+	if !l.setup.keyed && (l.peers[peer] != nil || !l.memory.claim(peer, t.Index)) {
+		return l.alone(t, r)
+	}
 	s, err := l.socket(r.Address.Addr())
 	if err != nil {
-		failIn(&r, err, dial.PhaseConnect)
-		l.report(t, r)
-		return
+		return err
 	}
-	peer := bareAddr(r.Address)
-	if !l.setup.keyed && l.peers[peer] != nil || peer.Port() == s.port && peer.Port() != 0 {
-		l.alone(t, r)
-		return
+	if peer.Port() == s.port && peer.Port() != 0 {
+		return l.alone(t, r)
 	}
 	to, err := rawAddress(r.Address)
 	if err != nil {
 		failIn(&r, err, dial.PhaseConnect)
 		l.report(t, r)
-		return
+		return nil
 	}
 	f := l.newFlight()
 	f.t, f.r, f.to, f.peer = t, r, to, peer
 	f.sent, f.retry, f.again, f.spared, f.queued = false, 0, 0, 0, false
 	if peer.Port() != 0 {
-		f.twin = l.peers[peer]
+		f.older = l.peers[peer]
+		if f.older != nil {
+			f.older.newer = f
+		}
 		l.peers[peer] = f
 	}
 	l.follow(f, f.x.begin(&f.t, &f.r, f.key))
+	return nil
 }
 
-// alone does the exchange on a goroutine, over a socket of its own.
-func (l *packetLoop) alone(t muster.Target, r muster.Result) {
+// alone does the exchange on a goroutine, over a socket of its own, for which it does not wait.
+func (l *packetLoop) alone(t muster.Target, r muster.Result) error {
+	conn, err := l.setup.dialer.DialUDP(l.atOnce, r.Address)
+	if err != nil {
+		return err
+	}
 	l.away.Go(func() {
-		probeAlone(l.ctx, l.kind, &t, &r)
+		probeAlone(l.ctx, l.kind, conn, &t, &r)
 		l.comeBack(packetAway{t: t, r: r})
 	})
+	return nil
 }

@@ -70,7 +70,16 @@ func probeDatagrams(ctx context.Context, k packetKind, t muster.Target) muster.R
 		return r
 	}
 	r.Address = ap
-	probeAlone(ctx, k, &t, &r)
+	waiting, stop := context.WithTimeout(ctx, setup.timeout)
+	conn, err := setup.dialer.DialUDP(waiting, ap)
+	stop()
+	if err != nil {
+		if failIn(&r, err, dial.PhaseConnect); r.Outcome == muster.Failed {
+			cancel(ctx, &r)
+		}
+		return r
+	}
+	probeAlone(ctx, k, conn, &t, &r)
 	return r
 }
 
@@ -89,20 +98,15 @@ type lonePackets struct {
 	until time.Duration // when expired is due
 }
 
-// probeAlone does the exchange with t at r's address.
-func probeAlone(ctx context.Context, k packetKind, t *muster.Target, r *muster.Result) {
-	p := lonePackets{kind: k, setup: k.setup(), wire: k.wire(), x: k.exchange(), key: uint16(rand.Uint32()), t: t, r: r}
+// probeAlone does the exchange with t at r's address over conn, and closes that.
+func probeAlone(ctx context.Context, k packetKind, conn net.Conn, t *muster.Target, r *muster.Result) {
+	defer conn.Close()
+	p := lonePackets{kind: k, setup: k.setup(), wire: k.wire(), conn: conn, x: k.exchange(), key: uint16(rand.Uint32()), t: t, r: r}
+	p.in = make([]byte, p.setup.largest+1)
 	r.Started = time.Now()
 	limited, stop := context.WithTimeout(ctx, p.setup.timeout)
 	defer stop()
-	conn, err := p.setup.dialer.DialUDP(limited, r.Address)
-	if err != nil {
-		failIn(r, err, dial.PhaseConnect)
-	} else {
-		defer conn.Close()
-		p.conn, p.in = conn, make([]byte, p.setup.largest+1)
-		p.run(limited)
-	}
+	p.run(limited)
 	if r.Outcome == 0 || r.Outcome == muster.Failed {
 		cancel(ctx, r)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -18,16 +19,17 @@ func (p *pingProber) Batchable(muster.Target) bool { return true }
 
 // ProbeBatch drives the targets of f over one ICMP socket per address family, on the calling goroutine.
 func (p *pingProber) ProbeBatch(ctx context.Context, f muster.Feed) {
-	if probePackets(ctx, p, f) != nil {
-		probeAside(ctx, p, f)
-	}
+	probeBatch(ctx, p, f)
 }
 
-// Probe pings t over a socket of its own.
+// Probe pings t over a socket of its own, for which it does not wait: whoever has started too many of them is to
+// hear of it.
 func (p *pingProber) Probe(ctx context.Context, t muster.Target) muster.Result {
 	f := &oneTarget{t: t, left: true}
-	if err := probePackets(ctx, p, f); err != nil {
-		fail(&f.r, err)
+	began := time.Now()
+	if err := probePackets(ctx, p, &returnable{Feed: f}); err != nil {
+		f.r = muster.Result{Started: began}
+		failIn(&f.r, err, dial.PhaseConnect)
 	}
 	return f.r
 }

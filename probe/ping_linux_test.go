@@ -130,7 +130,7 @@ func TestPingOfASocketThatIsFull(t *testing.T) {
 	t.Parallel()
 	p := compilePing(t, Ping{Tries: 1, Wait: muster.Duration(20 * time.Millisecond)}, Env{})
 	f := &feed{targets: pingTargets(64), window: 5}
-	if err := probePackets(t.Context(), narrow{p}, f); err != nil {
+	if err := probePackets(t.Context(), narrow{p}, &returnable{Feed: f}); err != nil {
 		t.Fatal(err)
 	}
 	again := 0
@@ -152,7 +152,7 @@ func TestPingCountsNoLossOfItsOwn(t *testing.T) {
 	t.Parallel()
 	p := compilePing(t, Ping{Count: 2, Wait: muster.Duration(20 * time.Millisecond), Interval: muster.Duration(time.Millisecond)}, Env{})
 	f := &feed{targets: pingTargets(64), window: 4}
-	if err := probePackets(t.Context(), narrow{p}, f); err != nil {
+	if err := probePackets(t.Context(), narrow{p}, &returnable{Feed: f}); err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range f.results {
