@@ -73,8 +73,8 @@ func (v *Verifier) Verify(host string, port uint16, key ssh.PublicKey) error {
 	if v.Mode == Off {
 		return nil
 	}
-	name := Name(host, port)
-	if v.revoked(name, key) {
+	name, bare := Name(host, port), Name(host, 0)
+	if v.revoked(name, key) || v.revoked(bare, key) {
 		return &Error{ReasonRevoked, fmt.Sprintf("%s: host key %s %s is revoked by a @revoked line", name, key.Type(), ssh.FingerprintSHA256(key))}
 	}
 	if cert, ok := key.(*ssh.Certificate); ok {
@@ -91,7 +91,7 @@ func (v *Verifier) Verify(host string, port uint16, key ssh.PublicKey) error {
 	if len(entries) > 0 {
 		return v.changed(name, key, entries[0])
 	}
-	if bare := Name(host, 0); bare != name {
+	if bare != name {
 		if slices.ContainsFunc(v.keys(bare), func(e *entry) bool { return e.is(o) }) {
 			return nil
 		}

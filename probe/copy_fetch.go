@@ -28,6 +28,7 @@ type download struct {
 	folder string   // of the target
 	root   *os.Root // nil until there is something to write
 	done   *copied
+	met    int // files, folders, and what is skipped
 }
 
 // folderOf is the name of the folder for what comes from a target; no two ids share one.
@@ -72,9 +73,12 @@ func (p *copyProber) fetch(ctx context.Context, s *sftpSession, t *muster.Target
 
 // get fetches a file, or a folder with all that is in it.
 func (d *download) get(ctx context.Context, at string, info fs.FileInfo, depth int) error {
+	d.met++
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	case d.met > maxCopyFiles:
+		return &fault{failure: muster.FailTooLarge, reason: "too many files", detail: fmt.Sprintf("more than %d files and folders", maxCopyFiles)}
 	case info.Mode().IsRegular():
 		return d.file(ctx, at, info)
 	case !info.IsDir():
@@ -83,9 +87,9 @@ func (d *download) get(ctx context.Context, at string, info fs.FileInfo, depth i
 	case depth == maxCopyDepth:
 		return &fault{failure: muster.FailTooLarge, reason: "nested too deeply", detail: at}
 	}
-	inside, err := d.ReadDirContext(ctx, at)
+	inside, err := d.list(ctx, at)
 	if err != nil {
-		return d.refused("list", at, err)
+		return err
 	}
 	if err := d.makeFolder(localPath(at)); err != nil {
 		return err
@@ -122,9 +126,6 @@ func (d *download) getEntry(ctx context.Context, dir string, e fs.FileInfo, dept
 
 // file fetches one file beside its place and moves it there.
 func (d *download) file(ctx context.Context, at string, info fs.FileInfo) (err error) {
-	if d.done.files == maxCopyFiles {
-		return &fault{failure: muster.FailTooLarge, reason: "too many files", detail: fmt.Sprintf("more than %d files", maxCopyFiles)}
-	}
 	from, err := d.Open(at)
 	if err != nil {
 		return d.refused("read", at, err)

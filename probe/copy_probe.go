@@ -43,10 +43,10 @@ func compileCopy(s Copy, env Env) (*copyProber, error) {
 	if s.Fetch {
 		p.dir = s.Dest
 		for _, text := range s.Sources {
-			p.sources = append(p.sources, c.parse("source", text))
+			p.sources = append(p.sources, c.parseShown("source", text))
 		}
 	} else {
-		p.dest = c.parse("dest", s.Dest)
+		p.dest = c.parseShown("dest", s.Dest)
 		for _, path := range s.Sources {
 			c.add(p.tree.add(path))
 		}
@@ -119,7 +119,7 @@ func (p *copyProber) Preview(t *muster.Target) (string, error) {
 	var b strings.Builder
 	b.WriteString("sftp " + route.user + "@" + route.hostPort())
 	if route.via != nil {
-		b.WriteString(" via " + route.via.key())
+		b.WriteString(" via " + route.via.name())
 	}
 	b.WriteByte('\n')
 	if p.spec.Fetch {

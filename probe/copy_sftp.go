@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pkg/sftp"
@@ -30,6 +31,7 @@ const (
 type sftpSession struct {
 	*sftp.Client
 	work    sync.WaitGroup
+	listing sftpListing
 	trouble []byte // standard error; read it after work
 	stop    func() bool
 	stopped chan struct{}
@@ -73,8 +75,42 @@ func (s *sftpSession) start(c *sshConn) error {
 	if !ok {
 		return &fault{failure: muster.FailProtocol, reason: "SFTP refused", detail: "the server has no SFTP subsystem"}
 	}
-	s.Client, err = sftp.NewClientPipe(ch, ch, sftp.UseConcurrentWrites(true), sftp.MaxConcurrentRequestsPerFile(copyWindow))
+	s.listing.from = ch
+	s.Client, err = sftp.NewClientPipe(&s.listing, ch, sftp.UseConcurrentWrites(true), sftp.MaxConcurrentRequestsPerFile(copyWindow))
 	return s.noSFTP(err)
+}
+
+// maxListing bounds what a server says of one folder, which is held in memory.
+const maxListing = 32 << 20
+
+// sftpListing is what comes from the server, and ends the listing of a folder that has no end.
+type sftpListing struct {
+	from io.Reader
+	room atomic.Int64
+	stop atomic.Pointer[context.CancelCauseFunc] // nil while no folder is listed
+}
+
+// Read implements [io.Reader].
+func (l *sftpListing) Read(b []byte) (int, error) {
+	n, err := l.from.Read(b)
+	if stop := l.stop.Load(); stop != nil && l.room.Add(-int64(n)) < 0 {
+		(*stop)(&fault{failure: muster.FailTooLarge, reason: "too many files", detail: "a folder with more files than can be listed"})
+	}
+	return n, err
+}
+
+// list lists a folder.
+func (s *sftpSession) list(ctx context.Context, at string) ([]fs.FileInfo, error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	s.listing.room.Store(maxListing)
+	s.listing.stop.Store(&stop)
+	defer s.listing.stop.Store(nil)
+	inside, err := s.ReadDirContext(ctx, at)
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	return inside, s.refused("list", at, err)
 }
 
 // noSFTP is how an attempt ends whose server does not speak SFTP.

@@ -77,11 +77,13 @@ func (s *sshLogin) handshake(ctx context.Context, raw net.Conn, route *sshRoute)
 	unwatch := context.AfterFunc(hctx, func() { raw.Close() })
 	defer unwatch()
 	var trust error
+	met := false // the server spoke SSH, whatever it said before
 	greeted := &sshGreeting{Conn: raw}
 	conn, chans, reqs, err := ssh.NewClientConn(greeted, route.host, &ssh.ClientConfig{
 		User: route.user, Auth: route.auth.methods, ClientVersion: sshVersion,
 		HostKeyAlgorithms: s.preference.For(route.verifier, route.keyName, route.keyPort),
 		HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error {
+			met = true
 			trust = route.verifier.Verify(route.keyName, route.keyPort, key)
 			return trust
 		},
@@ -95,7 +97,7 @@ func (s *sshLogin) handshake(ctx context.Context, raw net.Conn, route *sshRoute)
 		go c.serve(chans, reqs)
 		return c, nil
 	}
-	if f := greeted.fault(); f != nil {
+	if f := greeted.fault(); f != nil && !met {
 		return nil, f
 	}
 	if trust == nil && hctx.Err() != nil {

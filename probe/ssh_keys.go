@@ -184,7 +184,8 @@ func openAgent(ctx context.Context, path string, limit time.Duration) *keyAgent 
 	return a
 }
 
-// patientConn bounds each answer: an agent may wait for a person, but not for ever.
+// patientConn bounds each answer: an agent may wait for a person, but not for ever. After one that did not come no
+// further question is asked, since it would be taken for the answer to that.
 type patientConn struct {
 	net.Conn
 	limit time.Duration
@@ -198,11 +199,23 @@ func (c *patientConn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
+// Read reads an answer.
+func (c *patientConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err != nil {
+		c.Close()
+	}
+	return n, err
+}
+
 func (a *keyAgent) close() error {
 	if a.conn == nil {
 		return nil
 	}
-	return a.conn.Close()
+	if err := a.conn.Close(); !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
 }
 
 // complaints says which identities cannot be used; those that do not exist are no complaint.

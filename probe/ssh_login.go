@@ -51,7 +51,7 @@ type sshLogin struct {
 func (c *compiler) sshLogin(l SSHLogin, env Env) *sshLogin {
 	s := &sshLogin{
 		env: env, spec: l, tokens: localTokens(), killLimit: usualKillLimit,
-		user: c.parseIf("user", l.User), port: c.parseIf("port", l.Port), jump: c.parseIf("jump", l.Jump),
+		user: c.parseShown("user", l.User), port: c.parseShown("port", l.Port), jump: c.parseShown("jump", l.Jump),
 		password: c.secret("password", l.Password), jumpPassword: c.secret("jump_password", l.JumpPassword),
 		agents: map[string]*keyAgent{}, auths: map[authKey]*sshAuth{}, verifiers: map[verifierKey]*hostkey.Verifier{},
 	}
@@ -75,6 +75,15 @@ func (c *compiler) sshLogin(l SSHLogin, env Env) *sshLogin {
 		}
 	}
 	return s
+}
+
+// parseShown is parseIf for what messages, and the processes of targets, show to everybody.
+func (c *compiler) parseShown(name, text string) *vars.Template {
+	t := c.parseIf(name, text)
+	if t != nil && t.Secret() {
+		c.add(muster.Errorf(muster.KindInvalid, "%s: it is seen by others, so that no secret may stand in it", name))
+	}
+	return t
 }
 
 // localTokens are home and user of whoever runs this.

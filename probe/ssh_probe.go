@@ -86,6 +86,9 @@ func (c *compiler) parseCommand(text string) *vars.Template {
 		err = fmt.Errorf("%w (raw sends {{ as it is)", err)
 	}
 	c.add(err)
+	if err == nil && t.Secret() {
+		c.add(muster.Errorf(muster.KindInvalid, "command: everybody on the target can read the arguments of a command; hand a secret over by env, in a variable that the server accepts (AcceptEnv)"))
+	}
 	return t
 }
 
@@ -288,7 +291,7 @@ func (p *sshProber) Preview(t *muster.Target) (string, error) {
 	var b strings.Builder
 	b.WriteString("ssh " + route.user + "@" + route.hostPort())
 	if route.via != nil {
-		b.WriteString(" via " + route.via.key())
+		b.WriteString(" via " + route.via.name())
 	}
 	b.WriteByte('\n')
 	for _, v := range p.vars {

@@ -3,6 +3,7 @@ package probe
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -28,9 +29,19 @@ type sshRoute struct {
 	verifier *hostkey.Verifier
 }
 
-// key identifies a login: routes with the same one may share a connection.
-func (r *sshRoute) key() string {
+// name is how people are told of the route.
+func (r *sshRoute) name() string {
 	k := r.user + "@" + r.hostPort()
+	if r.via != nil {
+		k += " via " + r.via.name()
+	}
+	return k
+}
+
+// key identifies a login: routes with the same one may share a connection. A connection is not shared with those
+// who would verify its host key otherwise, or log in with other keys.
+func (r *sshRoute) key() string {
+	k := fmt.Sprintf("%s %s %d %p %p", r.name(), r.keyName, r.keyPort, r.auth, r.verifier)
 	if r.via != nil {
 		k += " via " + r.via.key()
 	}
@@ -79,7 +90,36 @@ func (s *sshLogin) route(ctx context.Context, t *muster.Target) (*sshRoute, *def
 			return nil, &defect{"invalid port", err}
 		}
 	}
-	return s.complete(ctx, h, jump, 0)
+	r, d := s.complete(ctx, h, jump, 0)
+	if d == nil {
+		d = r.plain()
+	}
+	return r, d
+}
+
+// plain finds hosts that a jump host would take for an address which nobody here has held against the target policy.
+func (r *sshRoute) plain() *defect {
+	for ; r.via != nil; r = r.via {
+		if !r.addr.IsValid() && isNumeric(r.host) {
+			return &defect{"invalid host", muster.Errorf(muster.KindInvalid, "host %q: write the address as a.b.c.d", r.host)}
+		}
+	}
+	return nil
+}
+
+// isNumeric reports whether host is an address as inet_aton(3) reads one: up to four decimal, octal or hexadecimal numbers.
+func isNumeric(host string) bool {
+	for part := range strings.SplitSeq(host, ".") {
+		digits := "0123456789"
+		part, hex := strings.CutPrefix(strings.ToLower(part), "0x")
+		if hex {
+			digits += "abcdef"
+		}
+		if strings.Trim(part, digits) != "" {
+			return false
+		}
+	}
+	return true
 }
 
 // complete asks the configuration about a hop. jump, when it is not empty, overrides its ProxyJump;

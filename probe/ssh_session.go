@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -59,7 +60,8 @@ type sshSession struct {
 	over    chan struct{}  // closed when the channel is
 	gate    *sudoGate      // nil without sudo
 	execed  time.Time
-	end     sshEnd // read it after work
+	end     sshEnd                 // read it after work
+	head    atomic.Pointer[sshEnd] // what there is of a command whose output is too large; read it at any time
 	abandon context.CancelCauseFunc
 }
 
@@ -186,6 +188,7 @@ func (s *sshSession) readBody(stdout io.Reader) {
 		if int64(n) > room && !s.end.truncated {
 			s.end.truncated = true
 			if !s.cmd.truncate {
+				s.head.Store(&sshEnd{sent: true, stdout: s.end.stdout, truncated: true, firstByte: s.end.firstByte})
 				s.abandon(errOutputTooLarge)
 			}
 		}

@@ -63,6 +63,9 @@ func (s *sshSession) terminate(done <-chan struct{}) *sshEnd {
 		}
 	}
 	s.conn.leave(done, killed)
+	if head := s.head.Load(); head != nil {
+		return head
+	}
 	return &sshEnd{sent: true}
 }
 

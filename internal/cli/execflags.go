@@ -88,11 +88,7 @@ func (p *Program) execSpec(f *execFlags, args []string) (*probe.Exec, error) {
 	if err := e.Validate(); err != nil {
 		return nil, usageError{err}
 	}
-	for i := range e.Env {
-		if v := &e.Env[i]; sensitive.MatchString(v.Name) {
-			v.Value = p.reference("env-"+v.Name, v.Value)
-		}
-	}
+	p.hidePairs(e.Env)
 	return e, nil
 }
 

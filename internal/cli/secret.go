@@ -110,6 +110,15 @@ func (p *Program) hide(h *probe.HTTP) {
 	}
 }
 
+// hidePairs does the same to the variables of a command's environment.
+func (p *Program) hidePairs(env []probe.Pair) {
+	for i := range env {
+		if v := &env[i]; sensitive.MatchString(v.Name) {
+			v.Value = p.reference("env-"+v.Name, v.Value)
+		}
+	}
+}
+
 // reference keeps a value that stood on the command line and returns the template that stands
 // for it. One that is a template itself is made of variables and references already.
 func (p *Program) reference(name, value string) string {

@@ -112,5 +112,6 @@ func (p *Program) sshSpec(f *sshFlags, args []string) (*probe.SSH, error) {
 	if err := s.Validate(); err != nil {
 		return nil, usageError{err}
 	}
+	p.hidePairs(s.Env)
 	return s, nil
 }
