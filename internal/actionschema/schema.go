@@ -157,7 +157,6 @@ func (g *generator) structure(t reflect.Type) schema {
 
 func (g *generator) fields(t reflect.Type, props schema, required *[]string) {
 	for f := range t.Fields() {
-		f := f
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		switch {
 		case f.Anonymous && name == "":
