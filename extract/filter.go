@@ -12,10 +12,11 @@ import (
 type Filter struct{ x *expression }
 
 // CompileFilter compiles a condition. Unlike that of an action it sees outcome, reason
-// and failure as they were judged. fields are the names of the action's extracted fields, which
-// may then stand alone; fields.NAME needs no mention and is nil where there is no such field.
+// and failure as they were judged. fields are the names of the probe's own and the
+// action's extracted fields, which may then stand alone, or by their first part as in [Compile];
+// fields.NAME needs no mention and is nil where there is no such field.
 func CompileFilter(text string, fields ...string) (*Filter, error) {
-	x, err := compileExpression("filter", text, fields, true)
+	x, err := compileExpression("filter", text, roots(fields), true)
 	if err != nil {
 		return nil, err
 	}

@@ -84,7 +84,7 @@ func parseKey(path string, text []byte, passphrase muster.Secret) (ssh.Signer, e
 	signer, err := ssh.ParsePrivateKey(text)
 	if _, protected := errors.AsType[*ssh.PassphraseMissingError](err); protected {
 		if passphrase.IsZero() {
-			return nil, fmt.Errorf("%s is protected: give its passphrase (--ask-passphrase, or passphrase env:NAME), or load it into an agent", path)
+			return nil, fmt.Errorf("%s is protected: give its passphrase (--ask-passphrase, or --passphrase env:NAME), or load it into an agent", path)
 		}
 		signer, err = ssh.ParsePrivateKeyWithPassphrase(text, []byte(passphrase.Reveal()))
 	}

@@ -93,7 +93,7 @@ func (l *locator) locate(t *muster.Target) (endpoint, *defect) {
 		e.port = l.usual
 	}
 	if e.port == 0 {
-		return e, &defect{"missing port", muster.Errorf(muster.KindInvalid, "%s: no port: write it as in %[1]s:25, or give one for all", t.ID)}
+		return e, &defect{"missing port", muster.Errorf(muster.KindInvalid, "no port: write it as in %s:25, or give --port for all", t.ID)}
 	}
 	return e, nil
 }

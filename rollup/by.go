@@ -91,12 +91,12 @@ func parseRule(s string) (By, error) {
 	return By{text: text, kind: byRule, name: rule.Name, rule: judge}, nil
 }
 
-// isName reports whether s can be the name of an extracted field.
+// isName reports whether s can be the name of a field: an extracted one, or a probe's own such as cert.issuer.
 func isName(s string) bool {
 	for i := range len(s) {
 		c := s[i] | 0x20
 		letter := c >= 'a' && c <= 'z' || s[i] == '_'
-		if !letter && (i == 0 || s[i] != '-' && (s[i] < '0' || s[i] > '9')) {
+		if !letter && (i == 0 || s[i] != '-' && s[i] != '.' && (s[i] < '0' || s[i] > '9')) {
 			return false
 		}
 	}

@@ -16,7 +16,7 @@ func TestKey(t *testing.T) {
 	}
 	ok := muster.Result{
 		Target: "web1:8080", Outcome: muster.OK, Status: "200 OK", Code: 200, Body: []byte(`{"version":"1.2.3","n":7}`),
-		Fields: []muster.Field{{Name: "v", Value: "1.2.3"}, {Name: "n", Value: 7.0}, {Name: "up", Value: true}, {Name: "none", Value: nil}},
+		Fields: []muster.Field{{Name: "v", Value: "1.2.3"}, {Name: "n", Value: 7.0}, {Name: "up", Value: true}, {Name: "none", Value: nil}, {Name: "cert.issuer", Value: "CN=ca"}},
 		Header: []muster.HeaderField{{Name: "server", Value: "nginx"}, {Name: "via", Value: "a"}, {Name: "via", Value: "b"}},
 	}
 	refused := muster.Result{Target: "web1:8080"}.Fail(muster.FailRefused, "connection refused")
@@ -43,6 +43,8 @@ func TestKey(t *testing.T) {
 		{"field:n", ok, "7"},
 		{"up", ok, "true"},
 		{"none", ok, "-"},
+		{"cert.issuer", ok, "CN=ca"},
+		{"field:cert.issuer", ok, "CN=ca"},
 		{"missing", ok, "-"},
 		{"v", refused, "failed: refused"},
 		{"header:Server", ok, "nginx"},
@@ -85,7 +87,7 @@ func TestKeyWithoutTarget(t *testing.T) {
 
 func TestParseByErrors(t *testing.T) {
 	t.Parallel()
-	for _, s := range []string{"", "field:", "label:", "re:(", "json:$[", "a b", "v=nonsense:x", "9x"} {
+	for _, s := range []string{"", "field:", "label:", "re:(", "json:$[", "a b", "v=nonsense:x", "9x", ".v", "a.b=nonsense:x"} {
 		if by, err := ParseBy(s); muster.KindOf(err) != muster.KindInvalid {
 			t.Errorf("ParseBy(%q) = %v, %v", s, by, err)
 		}

@@ -12,7 +12,7 @@
 //	status            the protocol's status: "200 OK", "exit 1"
 //	code, size        the status as a number, the bytes of the body
 //	body              the identical body, after masks
-//	field:NAME, NAME  an extracted field
+//	field:NAME, NAME  an extracted field, or one of the probe's own: cert.issuer
 //	header:NAME       a kept response header; several of one name are joined by ", "
 //	re:… /…/ json:$… $… expr:… timing:…, NAME=RULE   a rule of package extract, applied now
 //	outcome, failure, reason        how the target ended

@@ -175,7 +175,7 @@ func (g *Gathered) rows(groups []rollup.Group, total int, list muster.List) {
 
 // keyHeading is what was grouped by, in capitals when it is a word and not a rule.
 func keyHeading(by string) string {
-	if strings.Trim(strings.ToLower(by), "abcdefghijklmnopqrstuvwxyz_-0123456789") != "" {
+	if strings.Trim(strings.ToLower(by), "abcdefghijklmnopqrstuvwxyz._-0123456789") != "" {
 		return oneLine(by)
 	}
 	return strings.ToUpper(by)

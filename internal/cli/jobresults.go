@@ -74,11 +74,7 @@ func (f *chooseFlags) filter(job *muster.Job) (*extract.Filter, error) {
 	if f.where == "" {
 		return nil, nil
 	}
-	var names []string
-	for _, e := range job.Spec.Action.Extract {
-		names = append(names, e.Name)
-	}
-	filter, err := extract.CompileFilter(f.where, names...)
+	filter, err := extract.CompileFilter(f.where, fieldNames(&job.Spec.Action)...)
 	if err != nil {
 		return nil, usageError{fmt.Errorf("--where: %w", err)}
 	}

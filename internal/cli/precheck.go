@@ -109,11 +109,15 @@ func (p *Program) dryRun(work *execute.Work, list muster.List) error {
 	if more := list.Len() - bad - off - shown; more > 0 {
 		fmt.Fprintf(p.Out, "--- and %d more\n", more)
 	}
+	targets := fmt.Sprintf("%d targets", list.Len())
+	if list.Len() == 1 {
+		targets = "1 target"
+	}
 	switchedOff := ""
 	if off > 0 {
 		switchedOff = fmt.Sprintf(", %d switched off", off)
 	}
-	fmt.Fprintf(p.Err, "%d targets, %d of them defective or denied%s; repeat: %s; nothing was sent\n", list.Len(), bad, switchedOff, work.Repeat())
+	fmt.Fprintf(p.Err, "%s, %d of them defective or denied%s; repeat: %s; nothing was sent\n", targets, bad, switchedOff, work.Repeat())
 	if bad > 0 {
 		return exitWith(exitNotOK)
 	}
