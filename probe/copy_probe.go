@@ -227,7 +227,7 @@ func (c *copied) add(path string, size int64, sum []byte) {
 	c.bytes += size
 	c.files++
 	c.last = hex.EncodeToString(sum)
-	line := c.last + "  " + path + "\n"
+	line := sumLine(c.last, path)
 	if c.all == nil {
 		c.all = sha256.New()
 	}
@@ -235,6 +235,14 @@ func (c *copied) add(path string, size int64, sum []byte) {
 	if c.cut = c.files > copiedLines; !c.cut {
 		c.body.WriteString(line)
 	}
+}
+
+// sumLine is a line as sha256sum writes it: no name makes two of it.
+func sumLine(sum, path string) string {
+	if strings.ContainsAny(path, "\\\n\r") {
+		sum, path = `\`+sum, strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`).Replace(path)
+	}
+	return sum + "  " + path + "\n"
 }
 
 // fields are the counts, and the hash of all that was copied.

@@ -188,3 +188,14 @@ func TestCopyEndlessFolder(t *testing.T) {
 		t.Errorf("%v %v %s: %s after %v", r.Outcome, r.Failure, r.Reason, r.Detail, r.Timings.Total)
 	}
 }
+
+// TestCopyNameOfTwoLines lets the name of a file forge no line of another.
+func TestCopyNameOfTwoLines(t *testing.T) {
+	t.Parallel()
+	var done copied
+	done.add("/a\n0000  /etc/passwd", 1, []byte{0xab})
+	done.add(`/b\n`, 1, []byte{0xcd})
+	if want, got := "\\ab  /a\\n0000  /etc/passwd\n\\cd  /b\\\\n\n", done.body.String(); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
