@@ -124,6 +124,15 @@ func (s *stdTransport) transport(serverName string) (_ http.RoundTripper, done f
 	return t, t.CloseIdleConnections
 }
 
+// dropSecrets takes out what another server than the target must not get. Package net/http does so for logins alone.
+func (p *httpProber) dropSecrets(h http.Header) {
+	for i := range p.fields {
+		if f := &p.fields[i]; f.value != nil && f.value.Secret() {
+			h.Del(f.name)
+		}
+	}
+}
+
 // hops returns what makes the requests of one attempt: a server name of its own is that of the first host alone,
 // redirects to others go by their own names.
 func (s *stdTransport) hops(tr http.RoundTripper, first string) http.RoundTripper {
@@ -197,12 +206,15 @@ var errRedirects = &fault{muster.FailProtocol, "too many redirects", "more redir
 
 // do sends the request, follows redirects and reads the answer.
 func (s *stdTransport) do(req *http.Request, tr http.RoundTripper, h *hop) (a answer, err error) {
-	c := http.Client{Transport: s.hops(tr, req.URL.Host), CheckRedirect: func(_ *http.Request, via []*http.Request) error {
+	c := http.Client{Transport: s.hops(tr, req.URL.Host), CheckRedirect: func(next *http.Request, via []*http.Request) error {
 		switch {
 		case s.p.spec.Follow == 0:
 			return http.ErrUseLastResponse
 		case len(via) > s.p.spec.Follow:
 			return errRedirects
+		}
+		if next.URL.Host != via[0].URL.Host {
+			s.p.dropSecrets(next.Header)
 		}
 		h.next()
 		return nil
