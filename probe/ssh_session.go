@@ -59,6 +59,8 @@ type sshSession struct {
 	work    sync.WaitGroup // those who read and write the channel
 	over    chan struct{}  // closed when the channel is
 	gate    *sudoGate      // nil without sudo
+	line    string         // as it is sent
+	failed  error          // why the command was not taken; read it after work
 	execed  time.Time
 	end     sshEnd                 // read it after work
 	head    atomic.Pointer[sshEnd] // what there is of a command whose output is too large; read it at any time
@@ -77,14 +79,23 @@ func (c *sshConn) run(ctx context.Context, cmd *sshCommand) (*sshEnd, error) {
 		return &s.end, err
 	}
 	done := make(chan struct{})
+	s.end.sent = true
 	go func() {
 		defer close(done)
-		s.follow()
+		if s.failed = s.exec(); s.failed != nil {
+			c.Conn.Close()
+		} else {
+			s.follow()
+		}
 		s.work.Wait()
 		s.end.sudo = s.gate.verdict(&s.end)
 	}()
 	select {
 	case <-done:
+		if s.failed != nil {
+			c.Close()
+			return &s.end, s.failed
+		}
 		s.ch.Close()
 		return &s.end, nil
 	case <-ctx.Done():
@@ -92,7 +103,7 @@ func (c *sshConn) run(ctx context.Context, cmd *sshCommand) (*sshEnd, error) {
 	}
 }
 
-// start opens the channel and gives the command. The end of ctx closes the connection.
+// start opens the channel and prepares the command. The end of ctx closes the connection.
 func (s *sshSession) start(ctx context.Context) (err error) {
 	stop := context.AfterFunc(ctx, func() { s.conn.Conn.Close() })
 	defer func() {
@@ -114,13 +125,14 @@ func (s *sshSession) start(ctx context.Context) (err error) {
 	if s.cmd.sudo != nil {
 		s.gate = &sudoGate{run: s.cmd.sudo, answer: ch, hangUp: ch.CloseWrite, opened: make(chan struct{})}
 	}
-	line, err := s.prepare()
-	if err != nil {
-		return err
-	}
-	s.end.sent = true
+	s.line, err = s.prepare()
+	return err
+}
+
+// exec gives the command and waits until it is taken. From here on the command may run: it must be ended, not just left.
+func (s *sshSession) exec() error {
 	s.execed = time.Now()
-	ok, err := ch.SendRequest("exec", true, ssh.Marshal(struct{ Command string }{line}))
+	ok, err := s.ch.SendRequest("exec", true, ssh.Marshal(struct{ Command string }{s.line}))
 	if err == nil && !ok {
 		err = errExecRefused
 	}
