@@ -44,7 +44,7 @@ func (f *planFlags) add(fs *pflag.FlagSet) {
 	fs.StringVar(&f.source, "source", "", "local `ADDRESS` of every connection")
 	fs.StringArrayVar(&f.allow, "allow", nil, "speak only to addresses in this `CIDR` (opens built-in denials)")
 	fs.StringArrayVar(&f.deny, "deny", nil, "never speak to addresses in this `CIDR`")
-	fs.BoolVar(&f.check, "check", false, "validate every target first; send nothing if one is defective")
+	fs.BoolVar(&f.check, "check", false, "validate every target first, then send; send nothing if one is defective")
 	fs.BoolVar(&f.dryRun, "dry-run", false, "show what would be sent, send nothing")
 	fs.BoolVarP(&f.yes, "yes", "y", false, "do not ask for confirmation")
 	fs.BoolVarP(&f.v4, "ipv4", "4", false, "resolve names to IPv4 only")

@@ -158,13 +158,19 @@ func (g *Groups) Group(ctx context.Context, source, name string) (string, error)
 	if err != nil {
 		return "", err
 	}
-	for i, s := range sources {
+	var unknown error
+	for _, s := range sources {
 		text, err := s.group(ctx, name)
-		if muster.KindOf(err) != muster.KindNotFound || i+1 == len(sources) {
+		switch {
+		case muster.KindOf(err) != muster.KindNotFound:
 			return text, err
+		case unknown == nil:
+			unknown = err
+		default: // whoever mistyped one needs the names of both
+			unknown = muster.Errorf(muster.KindNotFound, "%w; %w", unknown, err)
 		}
 	}
-	return "", nil
+	return "", unknown
 }
 
 // Groups returns the sorted names of the groups of a source; a name may be folded, as in rack[1-9].

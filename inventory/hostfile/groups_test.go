@@ -126,7 +126,7 @@ func TestGroupsErrors(t *testing.T) {
 		want         string
 	}{
 		{"muster", "nope", muster.KindNotFound, `group "nope" is not in source muster: there is fleet, front, io, web`},
-		{"", "nope", muster.KindNotFound, `group "nope" is not in source flat: there is adm, all`},
+		{"", "nope", muster.KindNotFound, `group "nope" is not in source muster: there is fleet, front, io, web; group "nope" is not in source flat: there is adm, all`},
 		{"racks", "nope", muster.KindNotFound, `group "nope" is not in source racks: there is new, old`},
 		{"rocks", "x", muster.KindNotFound, `group source "rocks" is unknown: there is muster, flat, broken`},
 		{"flat", "x;touch /tmp/owned", muster.KindInvalid, "characters that must not reach a shell"},
