@@ -46,7 +46,8 @@ type SSHLogin struct {
 	// HostKey says what is done with hosts that nothing is known of; "" is the configuration's
 	// StrictHostKeyChecking, else strict.
 	HostKey hostkey.Mode `json:"host_key,omitempty"`
-	// KnownHosts are paths of known_hosts files in place of the configuration's and the usual ones.
+	// KnownHosts are paths of known_hosts files in place of the configuration's and the usual ones. In strict
+	// mode keys that were trusted on first use do not count then, unless AcceptedHosts is given too.
 	KnownHosts []string `json:"known_hosts,omitempty"`
 	// AcceptedHosts is the path of the file in which host keys trusted on first use are kept; "" is
 	// the one that whoever runs this has for all.

@@ -248,6 +248,9 @@ func (s *sshLogin) verifier(h *sshconfig.Host, t sshconfig.Tokens) (*hostkey.Ver
 		return v, nil
 	}
 	v := &hostkey.Verifier{Mode: mode, Accepted: s.accepted}
+	if mode == hostkey.Strict && len(s.spec.KnownHosts) > 0 && s.spec.AcceptedHosts == "" {
+		v.Accepted = nil // who names the files of known hosts means these alone
+	}
 	if mode != hostkey.Off {
 		if v.Known, err = hostkey.Load(files...); err != nil {
 			return nil, err

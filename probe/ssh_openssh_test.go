@@ -105,6 +105,17 @@ func TestOpenSSHHostKeys(t *testing.T) {
 	step("off", hostkey.Off, changed, in)
 	step("first use", hostkey.TOFU, none, in)
 	step("accepted before", hostkey.Strict, none, in)
+	for _, c := range []struct {
+		known []string
+		want  ending
+	}{{nil, in}, {[]string{none}, auth(hostkey.ReasonUnknown)}} {
+		spec := SSH{SSHLogin: s.login(), Command: "echo in"}
+		spec.HostKey, spec.KnownHosts, spec.AcceptedHosts, spec.Config = hostkey.Strict, c.known, "", "none"
+		p := compileSSHTest(t, spec, Env{Timeout: 20 * time.Second, AcceptedHosts: accepted})
+		if diff := cmp.Diff(c.want, endingOf(p.Probe(t.Context(), s.target))); diff != "" {
+			t.Errorf("accepted before, known hosts %q: (-want +got)\n%s", c.known, diff)
+		}
+	}
 }
 
 func TestOpenSSHLoginRefused(t *testing.T) {

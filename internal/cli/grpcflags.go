@@ -43,7 +43,7 @@ health checks. A peer that does not speak gRPC has failed: protocol.
   muster run grpc -w @shops --port 443 --tls --service shop.Cart
   muster run grpc -w @shops --port 443 --tls --cacert ca.pem -H 'authorization: Bearer {{secret "env:TOKEN"}}'
   muster run grpc -w 10.0.0.0/20 --port 50051 --expect 'grpc_status == 12 || code == 1' -b`,
-		Args: cobra.NoArgs,
+		Args: onlyFlags,
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.runGRPC(cmd.Context(), r, f) },
 	}
 	r.add(cmd, "gRPC health check", f.add)

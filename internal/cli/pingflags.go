@@ -54,7 +54,7 @@ within the sysctl net.ipv4.ping_group_range.
   muster run ping -g all -c 10 --interval 200ms --expect 'loss == 0 && avg < 5'
   muster run ping -w 192.0.2.0/24 --size 1472 --df
   muster run ping -w @last:no_reply --tries 10 --wait 2s`,
-		Args: cobra.NoArgs,
+		Args: onlyFlags,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.runPing(cmd.Context(), r, f, cmd.Flags())
 		},

@@ -89,7 +89,7 @@ const exitHelp = `Exit codes: 0 all ok · 1 usage or internal error, or results 
 6 all denied by policy · 130 interrupted.`
 
 func (p *Program) runHTTPCommand() *cobra.Command {
-	r, h := &request{}, &httpFlags{}
+	r, h := &request{targets: targetFlags{urls: true}}, &httpFlags{}
 	cmd := &cobra.Command{
 		Use:   "http [METHOD] PATH|URL",
 		Short: "Send an HTTP request to every target",

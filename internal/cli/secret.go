@@ -68,7 +68,7 @@ func (p *Program) ask(what string) (muster.Secret, error) {
 	}
 	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
 	if err != nil {
-		return muster.Secret{}, muster.Errorf(muster.KindInvalid, "%s: there is no terminal to ask on: give it as env:NAME or file:PATH", what)
+		return muster.Secret{}, muster.Errorf(muster.KindInvalid, "%s: there is no terminal to ask on: give it as env:NAME or file:PATH, with --pass, --passphrase or --sudo-pass", what)
 	}
 	defer tty.Close()
 	text, err := readSecret(tty, "muster: "+what+": ")

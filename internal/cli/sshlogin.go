@@ -34,7 +34,7 @@ func (f *sshLoginFlags) add(fs *pflag.FlagSet) {
 	fs.StringVarP(&f.jump, "jump", "J", "", "go through `[USER@]HOST[:PORT],...`, or none (default: ssh configuration)")
 	fs.StringVar(&f.jumpPass, "jump-pass", "", "login password of jump hosts: `env:VAR` or file:PATH")
 	fs.StringVar(&f.hostKey, "host-key", "", "unknown hosts: `strict|tofu|off`; tofu trusts their first key and records it in known_hosts of muster's state folder (default: ssh configuration, else strict)")
-	fs.StringArrayVar(&f.knownHosts, "known-hosts", nil, "known_hosts `FILE` in place of the usual ones")
+	fs.StringArrayVar(&f.knownHosts, "known-hosts", nil, "known_hosts `FILE` in place of the usual ones; when strict, keys that tofu recorded do not count then")
 	fs.StringVarP(&f.config, "ssh-config", "F", "", "ssh configuration `FILE`, or none (default ~/.ssh/config and the system's)")
 	fs.DurationVar(&f.handshake, "handshake-timeout", probe.DefaultHandshakeTimeout, "bound of key exchange and login")
 }

@@ -27,6 +27,7 @@ type targetFlags struct {
 	seed                                uint64
 	list                                bool
 
+	urls   bool               // the action may name its own target, by a full URL
 	stored []inventory.Stored // set by job rerun, not by a flag
 }
 
@@ -58,7 +59,11 @@ func (p *Program) query(f *targetFlags, base string, d *dial.Dialer) (inventory.
 		Resolver: p.groups(),
 	}
 	if !f.given() && base == "" {
-		return q, usageError{fmt.Errorf("no targets: name some with -w, -g or --hostfile, or give a full URL")}
+		way := ""
+		if f.urls {
+			way = ", or give a full URL"
+		}
+		return q, usageError{fmt.Errorf("no targets: name some with -w, -g or --hostfile%s", way)}
 	}
 	if !f.given() && f.each == "" {
 		q.Sets = []string{base}

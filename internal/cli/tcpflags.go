@@ -37,7 +37,7 @@ that says nothing has failed: timeout, or reset if it closes.
   muster run tcp -w @mail --port 25 --expect-re ^220 --send 'EHLO me\r\n' --expect-re '^250 ' \
       --send 'STARTTLS\r\n' --expect-re ^220 --starttls --send 'EHLO me\r\n' --expect-re '^250 '
   muster run tcp -w 'web[1-9]:7' --send 'hello {{.host}}\n' --until idle --idle 500ms`,
-		Args: cobra.NoArgs,
+		Args: onlyFlags,
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.runTCP(cmd.Context(), r, f) },
 	}
 	r.add(cmd, "TCP connection", f.add)

@@ -31,7 +31,7 @@ Conditions and rules may use the fields
   muster run tls -w www.example.com,api.example.com:8443 --alpn h2,http/1.1 --jsonl
   muster run tls -w @mail --starttls smtp --expect 'version == "TLS 1.3"'
   muster run tls -w old.example.com --tls-min 1.0 --tls-max 1.1 --no-pq`,
-		Args: cobra.NoArgs,
+		Args: onlyFlags,
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.runTLS(cmd.Context(), r, f) },
 	}
 	r.add(cmd, "TLS handshake", f.add)

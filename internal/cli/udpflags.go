@@ -55,7 +55,7 @@ while there is no reply.
   muster run udp --hex 'ff ff ff ff 54' -w game[1-4]:27015 --tries 3
   muster run udp -d 'id={{.id}}' -w @nodes --port 8125 --expect 'body matches "^ok"'
   muster run udp -d discover --port 1900 --idle 500ms -w 10.0.0.[1-40] --extract n=expr:replies`,
-		Args: cobra.NoArgs,
+		Args: onlyFlags,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !cmd.Flags().Changed("data") && f.hex == "" && f.file == "" {
 				return usageError{fmt.Errorf("nothing to send: give -d TEXT, --hex DIGITS or --data-file FILE (-d '' sends an empty datagram)")}

@@ -71,6 +71,14 @@ func strict(cmd *cobra.Command) {
 	}
 }
 
+// onlyFlags refuses arguments of kinds of actions that have none, which users take for the place of targets.
+func onlyFlags(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%q: %s takes no argument; targets are named with -w", args[0], c.CommandPath())
+}
+
 // unknownCommand says that c has no command of that name, and which was meant.
 func unknownCommand(c *cobra.Command, name string) error {
 	c.SuggestionsMinimumDistance = 2

@@ -14,7 +14,7 @@ import (
 )
 
 func (p *Program) runWSCommand() *cobra.Command {
-	r, f := &request{}, &wsFlags{}
+	r, f := &request{targets: targetFlags{urls: true}}, &wsFlags{}
 	cmd := &cobra.Command{
 		Use:   "ws [PATH|URL]",
 		Short: "Open a WebSocket to every target, and hold a dialogue",
