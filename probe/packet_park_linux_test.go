@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -67,8 +68,10 @@ func TestDatagramsWaitForADescriptor(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		f := &feed{targets: rowsOf(target, 3), window: 3}
-		time.AfterFunc(20*time.Millisecond, func() { c.then(budget, cancel) })
+		then := sync.OnceFunc(func() { c.then(budget, cancel) })
+		stop := budget.Reclaim(func() bool { then(); return false }) // called once the loop has found none
 		runBatch(t, ctx, proberOf(t, UDP{}, Env{Timeout: c.timeout, Dialer: &dial.Dialer{Budget: budget}}), f)
+		stop()
 		cancel()
 		if got := len(f.results) + len(f.targets); got != 3 || len(f.results) == 0 {
 			t.Errorf("%s: %d results, %d left", c.name, len(f.results), len(f.targets))
