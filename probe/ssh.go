@@ -47,7 +47,7 @@ type SSHLogin struct {
 	// StrictHostKeyChecking, else strict.
 	HostKey hostkey.Mode `json:"host_key,omitempty"`
 	// KnownHosts are paths of known_hosts files in place of the configuration's and the usual ones. In strict
-	// mode keys that were trusted on first use do not count then, unless AcceptedHosts is given too.
+	// mode keys that were trusted on first use do not count then, unless their file is named too.
 	KnownHosts []string `json:"known_hosts,omitempty"`
 	// AcceptedHosts is the path of the file in which host keys trusted on first use are kept; "" is
 	// the one that whoever runs this has for all.
