@@ -2,6 +2,7 @@ package probe
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -100,9 +101,13 @@ func TestOpenSSHMaxStartups(t *testing.T) {
 	t.Parallel()
 	s := startSSHD(t, "MaxStartups 1", "LoginGraceTime 60")
 	p := compileSSHTest(t, SSH{SSHLogin: s.login(), Command: "true"}, Env{Timeout: 30 * time.Second})
-	held := dialUntil(t, "tcp", s.target.Addr.String()+fmt.Sprintf(":%d", s.target.Port))
-	defer held.Close()
-	held.Write([]byte("SSH-2.0-slow\r\n"))
+	waitUntil(t, "a login that stays under way", func() bool { // the server may still be busy with whoever looked whether it listens
+		held := dialUntil(t, "tcp", s.target.Addr.String()+fmt.Sprintf(":%d", s.target.Port))
+		t.Cleanup(func() { held.Close() })
+		greeting := make([]byte, len("SSH-"))
+		_, err := io.ReadFull(held, greeting)
+		return err == nil && string(greeting) == "SSH-"
+	})
 	var r muster.Result
 	waitUntil(t, "the server to drop a login", func() bool {
 		r = p.Probe(t.Context(), s.target)
