@@ -22,14 +22,11 @@ const (
 	largestBody = 1 << 30
 )
 
-// noTokens is why oauth2 is refused.
-const noTokens = "muster does not fetch tokens: have one written to a file, and name it in authorization.credentials_file"
+// noTokens is why oauth2 is refused where WebSockets are opened.
+const noTokens = "muster fetches no tokens for WebSockets: have one written to a file, and name it in authorization.credentials_file"
 
 func (c *compiler) http() (any, error) {
 	m := &c.module.HTTP
-	if m.OAuth2 != nil {
-		return nil, c.errorf(".http.oauth2", noTokens)
-	}
 	h := &probe.HTTP{
 		Method: cmp.Or(m.Method, "GET"), Body: m.Body, BodyFile: absolute(m.BodyFile), BodyRaw: m.Body != "" || m.BodyFile != "",
 		Decode: cmp.Or(strings.ToLower(m.Compression), "identity"), TLS: c.tls(m.TLS),
@@ -51,10 +48,29 @@ func (c *compiler) http() (any, error) {
 	if err := c.httpProxy(h); err != nil {
 		return nil, err
 	}
+	if m.OAuth2 != nil {
+		h.OAuth2 = c.oauth(m.OAuth2)
+	}
 	c.family(m.family)
 	c.httpRules(h)
 	c.bodyLimit(h)
 	return h, nil
+}
+
+// oauth reads the login by tokens.
+func (c *compiler) oauth(o *oauth2) *probe.OAuth2 {
+	p := &probe.OAuth2{
+		TokenURL: o.TokenURL, ClientID: o.ClientID, Scopes: o.Scopes, Proxy: o.proxy.URL, TLS: c.tls(o.TLS),
+	}
+	if o.ClientSecretFile != "" {
+		p.ClientSecret = "file:" + absolute(o.ClientSecretFile)
+	} else if o.ClientSecret != "" {
+		p.ClientSecret = c.reference("http", "oauth2", "client_secret")
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.EndpointParams)) {
+		p.Params = append(p.Params, probe.Pair{Name: name, Value: o.EndpointParams[name]})
+	}
+	return p
 }
 
 func (m *httpProbe) follows() bool {

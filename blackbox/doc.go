@@ -14,5 +14,5 @@
 //   - Regular expressions of a dns module are checked when the file is read, not when it is used.
 //   - A grpc module without a grpc section speaks IPv4 as well; the exporter then forgets its default.
 //   - HTTP/3 needs a muster that is built with it.
-//   - What muster cannot do is refused with the path of its key: oauth2, and the prober unix.
+//   - What muster cannot do is refused with the path of its key: oauth2 of WebSockets, and the prober unix.
 package blackbox

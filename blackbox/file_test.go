@@ -61,7 +61,7 @@ func TestCompileMistakes(t *testing.T) {
 	t.Parallel()
 	f, err := blackbox.Parse("f", []byte(`
 modules:
-  token: {prober: http, http: {oauth2: {client_id: a, client_secret: b, token_url: http://c/}}}
+  token: {prober: websocket, websocket: {http_config: {oauth2: {client_id: a, client_secret: b, token_url: http://c/}}}}
   socket: {prober: unix, unix: {query_response: [{send: PING}, {expect: PONG}]}}
   login: {prober: http, http: {proxy_url: "http://user:topsecret@proxy:1/"}}
 `))
@@ -69,7 +69,7 @@ modules:
 		t.Fatal(err)
 	}
 	for module, want := range map[string]string{
-		"token": "f:3:41: modules.token.http.oauth2: muster does not fetch tokens", "socket": "modules.socket.prober: ",
+		"token": "modules.token.websocket.http_config.oauth2: muster fetches no tokens", "socket": "modules.socket.prober: ",
 		"tokn": `there is no module "tokn", did you mean token?`, "login": "modules.login.http.proxy_url: ",
 	} {
 		_, err := f.Compile(module, noEnvironment)

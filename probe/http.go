@@ -80,6 +80,8 @@ type HTTP struct {
 	// HTTP3 speaks HTTP/3 over QUIC, to https alone, which then is the scheme of targets that state none. Only programs
 	// that are built with the tag http3 can.
 	HTTP3 bool `json:"http3,omitempty"`
+	// OAuth2 logs in with a token that a server hands out; nil does not.
+	OAuth2 *OAuth2 `json:"oauth2,omitempty"`
 	// TLS is how https is spoken. The zero value verifies against the system's roots.
 	TLS TLS `json:"tls,omitzero"`
 

@@ -42,6 +42,7 @@ type httpProber struct {
 	exchanges exchangePool
 	idle      *idlePool     // nil without reuse
 	std       *stdTransport // nil when lean
+	tokens    *tokens       // nil without oauth2
 }
 
 // field is one field of the request. A secret one is shown redacted.
@@ -128,6 +129,9 @@ func (p *httpProber) Close() error {
 		p.idle.close()
 	}
 	p.std.close()
+	if p.tokens != nil {
+		p.tokens.close()
+	}
 	return nil
 }
 
@@ -307,6 +311,9 @@ func (c *compiler) transport() {
 	cfg, err := clientTLS(c.p.spec.TLS, c.secret)
 	c.add(err)
 	c.p.tls = cfg
+	if o := c.p.spec.OAuth2; o != nil {
+		c.p.tokens = c.oauth(o, c.p.env)
+	}
 }
 
 // appendValue appends the field's value, or what may be shown of it.

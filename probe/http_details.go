@@ -28,7 +28,7 @@ const (
 var decodings = []string{"", "identity", "gzip", "deflate", "br"}
 
 // looksCloser reports whether the spec asks for something that only the path through net/http does.
-func (h *HTTP) looksCloser() bool { return h.Details || h.Drain || h.Decode != "" }
+func (h *HTTP) looksCloser() bool { return h.Details || h.Drain || h.Decode != "" || h.OAuth2 != nil }
 
 func detailsOf(resp *http.Response) []muster.Field {
 	redirects := 0.0

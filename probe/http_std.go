@@ -99,8 +99,14 @@ func (s *stdTransport) run(ctx context.Context, x *exchange, t *muster.Target, r
 	}
 	tr, done := s.transport(h.serverName)
 	defer done()
-	a, err := s.do(req, tr, h)
-	err = h.why(err)
+	var a answer
+	if s.p.tokens != nil {
+		err = s.p.tokens.authorize(actx, req)
+	}
+	if err == nil {
+		a, err = s.do(req, tr, h)
+		err = h.why(err)
+	}
 	h.report(r)
 	switch {
 	case err == nil:

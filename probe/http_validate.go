@@ -124,7 +124,13 @@ func (h *HTTP) validateAuth(p *problems) {
 	p.addIf(h.User != "" && h.Bearer != "", "user and bearer: want one of them")
 	p.addIf(h.User == "" && h.Password != "", "password: it needs a user")
 	p.addIf(h.ProxyUser == "" && h.ProxyPassword != "", "proxy_password: it needs a proxy_user")
-	for name, ref := range map[string]string{"password": h.Password, "bearer": h.Bearer, "proxy_password": h.ProxyPassword} {
+	refs := map[string]string{"password": h.Password, "bearer": h.Bearer, "proxy_password": h.ProxyPassword}
+	if h.OAuth2 != nil {
+		p.addIf(h.User != "" || h.Bearer != "", "oauth2: it is a login by itself, want no user and no bearer")
+		h.OAuth2.validate(p)
+		refs["oauth2 client_secret"] = h.OAuth2.ClientSecret
+	}
+	for name, ref := range refs {
 		kind, _, ok := strings.Cut(ref, ":")
 		p.addIf(ref != "" && (!ok || kind == ""), "%s: want a reference such as env:NAME or file:PATH, never the secret itself", name)
 	}

@@ -35,6 +35,7 @@ var aside = []string{"internal/archtest", "internal/actionschema", "bench", "ben
 var owners = map[string]struct{ pkgs, why string }{
 	"github.com/expr-lang/expr": {"extract", "conditions over answers"},
 
+	"golang.org/x/oauth2":                      {"probe", "tokens of OAuth 2.0"},
 	"github.com/coder/websocket":               {"probe", "WebSocket"},
 	"golang.org/x/text":                        {"probe", "charsets of answers"},
 	"github.com/andybalholm/brotli":            {"probe", "brotli bodies"},
