@@ -137,7 +137,7 @@ func TestHeadroomAfterAShortage(t *testing.T) {
 				t.Errorf("Headroom = %d, %s after a shortage at %d", n, why, open)
 			}
 		}
-		time.Sleep(1100 * time.Millisecond)
+		<-time.After(1100 * time.Millisecond) // of the bubble's clock: the shortage is over by then
 		if n, why := d.Headroom(0); n != 500 || why != dial.ReasonDescriptors {
 			t.Errorf("Headroom = %d, %s long after the shortage", n, why)
 		}

@@ -188,7 +188,8 @@ func (l *sweepLoop) expire() {
 	if l.first == nil {
 		return
 	}
-	for now := time.Now(); l.first != nil && now.Sub(l.first.r.Started) >= l.bound; {
+	at := time.Now()
+	for l.first != nil && at.Sub(l.first.r.Started) >= l.bound {
 		l.end(l.first, os.ErrDeadlineExceeded)
 	}
 }
