@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
@@ -44,15 +45,21 @@ func (o *OAuth2) validate(p *problems) {
 	o.TLS.validateVersions(p)
 }
 
+// refusalKept is how long no token is asked for again after one was refused: a fleet must not try a wrong secret
+// once per target, which locks accounts.
+const refusalKept = 5 * time.Second
+
 // tokens holds the token of an [OAuth2] login. It is safe for concurrent use.
 type tokens struct {
 	config  clientcredentials.Config
 	client  *http.Client
+	ctx     context.Context // of requests for tokens, until close
+	cancel  context.CancelFunc
 	working sync.WaitGroup
 
 	mu    sync.Mutex
 	token *oauth2.Token
-	fetch *tokenFetch // under way
+	fetch *tokenFetch // under way, or refused of late
 }
 
 // tokenFetch is one request for a token; its result may be read once done is closed.
@@ -60,6 +67,17 @@ type tokenFetch struct {
 	done  chan struct{}
 	token *oauth2.Token
 	err   error
+	ended time.Time
+}
+
+// stale reports whether f was refused long enough ago for another request.
+func (f *tokenFetch) stale() bool {
+	select {
+	case <-f.done:
+		return time.Since(f.ended) > refusalKept
+	default:
+		return false
+	}
 }
 
 // oauth prepares the login; nothing is sent before the first attempt.
@@ -70,13 +88,15 @@ func (c *compiler) oauth(o *OAuth2, env Env) *tokens {
 	for _, p := range o.Params {
 		params.Add(p.Name, p.Value)
 	}
-	return &tokens{
+	s := &tokens{
 		config: clientcredentials.Config{
 			ClientID: o.ClientID, ClientSecret: c.secret("oauth2 client_secret", o.ClientSecret).Reveal(),
 			TokenURL: o.TokenURL, Scopes: o.Scopes, EndpointParams: params,
 		},
 		client: &http.Client{Timeout: env.Timeout, Transport: tokenTransport(o.Proxy, conf, env)},
 	}
+	s.ctx, s.cancel = context.WithCancel(context.WithValue(context.Background(), oauth2.HTTPClient, s.client))
+	return s
 }
 
 func tokenTransport(proxy string, conf *tls.Config, env Env) *http.Transport {
@@ -96,7 +116,7 @@ func (s *tokens) authorize(ctx context.Context, req *http.Request) error {
 		return nil
 	}
 	f := s.fetch
-	if f == nil {
+	if f == nil || f.stale() {
 		f = &tokenFetch{done: make(chan struct{})}
 		s.fetch = f
 		s.working.Go(func() { s.get(f) })
@@ -125,14 +145,18 @@ func (s *tokens) refused(err error) error {
 
 // get asks for a token; the client's timeout bounds it.
 func (s *tokens) get(f *tokenFetch) {
-	f.token, f.err = s.config.Token(context.WithValue(context.Background(), oauth2.HTTPClient, s.client))
+	f.token, f.err = s.config.Token(s.ctx)
+	f.ended = time.Now()
 	s.mu.Lock()
-	s.token, s.fetch = f.token, nil
+	if s.token = f.token; f.err == nil {
+		s.fetch = nil
+	}
 	s.mu.Unlock()
 	close(f.done)
 }
 
 func (s *tokens) close() {
+	s.cancel()
 	s.working.Wait()
 	s.client.CloseIdleConnections()
 }
